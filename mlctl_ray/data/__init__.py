@@ -1,0 +1,1 @@
+"""Sources, examples, tokenised and memory-mapped caches, length-bucketed batches."""

@@ -1,0 +1,92 @@
+"""Russian. Order: time agent verb place object companion beneficiary, present tense (no
+gender).
+
+Cases: objects accusative (all inanimate), places prepositional, companions instrumental,
+beneficiaries genitive. Places of a premise say "в"; no premise says "на".
+"""
+
+from __future__ import annotations
+
+from mlctl_ray.data.embedded.surface import Grammar, marked, phrases
+
+# fmt: off
+AGENTS = {
+    "doctor": "врач", "teacher": "учительница", "girl": "девочка", "boy": "мальчик",
+    "nurse": "медсестра", "farmer": "крестьянин", "judge": "судья", "fisherman": "рыбак",
+    "lawyer": "адвокат", "soldier": "солдат", "hunter": "охотник", "pupil": "ученица",
+    "neighbor": "соседка", "widow": "вдова", "sailor": "моряк", "witch": "ведьма",
+}
+VERBS = {
+    "buys": "покупает", "sells": "продаёт", "finds": "находит", "sketches": "рисует",
+    "brings": "приносит", "hides": "прячет", "chooses": "выбирает", "collects": "собирает",
+    "steals": "крадёт", "seeks": "ищет", "counts": "считает", "carries": "несёт",
+}
+TIMES = {
+    "now": "[сейчас]", "today": "[сегодня]", "noon": "в [полдень]", "morning": "[утром]",
+    "afternoon": "[днём]", "night": "[ночью]", "breakfast": "сразу после [завтрака]",
+    "thunderstorm": "во время [грозы]", "celebration": "во время [празднования]",
+}
+OBJECTS = {
+    "fruit": "фрукты", "pears": "груши", "cherries": "вишни", "peaches": "персики",
+    "plums": "сливы", "grapes": "виноград", "lemons": "лимоны",
+    "vegetables": "овощи", "onions": "луковицы", "carrots": "морковь", "cucumbers": "огурцы",
+    "potatoes": "картофель", "peas": "горох", "pumpkins": "тыквы",
+    "tools": "инструменты", "saws": "пилы", "pliers": "клещи", "hoes": "мотыги",
+    "shovels": "лопаты", "drills": "дрели", "rakes": "грабли",
+    "clothes": "одежду", "trousers": "брюки", "skirts": "юбки", "shirts": "рубашки",
+    "gloves": "перчатки", "socks": "носки", "scarves": "шарфы",
+    "furniture": "мебель", "tables": "столы", "chairs": "стулья", "beds": "кровати",
+    "cupboards": "шкафы", "shelves": "полки", "armchairs": "кресла",
+    "jewelry": "украшения", "rings": "кольца", "necklaces": "ожерелья", "earrings": "серьги",
+    "bracelets": "браслеты", "brooches": "броши", "crowns": "короны",
+    "weapons": "оружие", "swords": "мечи", "spears": "копья", "daggers": "кинжалы",
+    "bows": "луки", "pistols": "пистолеты", "rifles": "винтовки",
+    "drinks": "напитки", "milk": "молоко", "coffee": "кофе", "beer": "пиво", "wine": "вино",
+    "tea": "чай", "cocoa": "какао",
+    "things": "предметы", "items": "вещи",
+}
+PLACES = {
+    "home": "в [доме]", "kitchen": "в [кухне]", "cellar": "в [подвале]",
+    "bathroom": "в [ванной]", "hallway": "в [коридоре]", "pantry": "в [кладовой]",
+    "nature": "на [природе]", "forest": "в [лесу]", "valley": "в [долине]",
+    "swamp": "в [болоте]", "desert": "в [пустыне]", "cave": "в [пещере]",
+    "farm": "на [ферме]", "barn": "в [амбаре]", "stable": "в [конюшне]",
+    "greenhouse": "в [теплице]", "henhouse": "в [курятнике]", "mill": "в [мельнице]",
+    "vehicle": "в [транспорте]", "train": "в [поезде]", "plane": "в [самолёте]",
+    "ship": "в [корабле]", "carriage": "в [карете]", "truck": "в [грузовике]",
+    "place": "в [местности]",
+}
+COMPANIONS = {
+    "birds": "птицами", "gulls": "чайками", "crows": "воронами", "swans": "лебедями",
+    "parrots": "попугаями", "magpies": "сороками",
+    "insects": "насекомыми", "bees": "пчёлами", "ants": "муравьями", "butterflies": "бабочками",
+    "grasshoppers": "кузнечиками", "flies": "мухами",
+    "predators": "хищниками", "wolves": "волками", "bears": "медведями", "foxes": "лисами",
+    "lynxes": "рысями", "hyenas": "гиенами",
+    "animals": "животными",
+}
+BENEFICIARIES = {
+    "relatives": "родственников", "aunts": "тётей", "uncles": "дядей", "nephews": "племянников",
+    "grandsons": "внуков",
+    "criminals": "преступников", "thieves": "воров", "murderers": "убийц",
+    "robbers": "разбойников", "swindlers": "мошенников",
+    "nobles": "дворян", "kings": "королей", "queens": "королев", "princes": "принцев",
+    "dukes": "герцогов",
+    "artists": "артистов", "dancers": "танцоров", "singers": "певцов", "actors": "актёров",
+    "musicians": "музыкантов",
+    "people": "граждан",
+}
+# fmt: on
+
+GRAMMAR = Grammar(
+    phrases={
+        **phrases("[{}]", AGENTS),
+        **phrases("[{}]", VERBS),
+        **marked(TIMES),
+        **phrases("[{}]", OBJECTS),
+        **marked(PLACES),
+        **phrases("с [{}]", COMPANIONS),
+        **phrases("для [{}]", BENEFICIARIES),
+    },
+    order=("time", "agent", "verb", "place", "object", "companion", "beneficiary"),
+)

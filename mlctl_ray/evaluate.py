@@ -1,0 +1,96 @@
+"""``python -m mlctl_ray.evaluate CHECKPOINT``: zero-shot evaluation of a checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from .cli import command_errors, new_app
+
+if TYPE_CHECKING:
+    from .evaluation.evaluate import Evaluation
+
+app = new_app()
+
+
+@app.command()
+def main(
+    checkpoint: str = typer.Argument(..., help="Folder of a checkpoint of this package."),
+    data: str | None = typer.Option(
+        None, help="Hub id or folder of the NLI data; the checkpoint's own when not given."
+    ),
+    languages: str | None = typer.Option(
+        None, help="Languages, separated by commas; the checkpoint's own when not given."
+    ),
+    split: str = typer.Option("validation", help="validation or test."),
+    task: str | None = typer.Option(None, help="Name of the task in metric keys."),
+    output: Path | None = typer.Option(None, help="Folder for predictions and pair matrix."),
+) -> None:
+    """Evaluate a checkpoint on every language: accuracy, pair matrix, retrieval."""
+    with command_errors():
+        names = tuple(languages.split(",")) if languages else None
+        result = evaluate(checkpoint, data=data, languages=names, split=split, task=task)
+        for key, value in sorted(result.metrics.items()):
+            typer.echo(f"{key} {100 * value:.2f}%")
+        if output is not None:
+            result.write(output)
+            typer.echo(f"predictions: {output / 'predictions' / f'{split}.parquet'}")
+
+
+def evaluate(
+    checkpoint: str | Path,
+    *,
+    data: str | None = None,
+    languages: tuple[str, ...] | None = None,
+    split: str = "validation",
+    task: str | None = None,
+) -> Evaluation:
+    """Evaluate a checkpoint.
+
+    Args:
+        checkpoint: folder that training wrote.
+        data: hub id or folder of NLI data; default the checkpoint's own.
+        languages: default the checkpoint's own; the source language must be among them.
+        split: `validation` or `test`.
+        task: name of the task in metric keys.
+
+    Raises:
+        InputError: not a checkpoint, or data that cannot be read.
+    """
+    from .config import RunConfig, plain, validate
+    from .errors import InputError
+    from .evaluation.data import load_evaluation_data
+    from .evaluation.evaluate import evaluate_model
+    from .model import make_prompt
+    from .training.checkpoint import open_checkpoint
+
+    if split not in ("validation", "test"):
+        raise InputError(f"--split: {split!r} is wrong; allowed: validation, test")
+    model, tokenizer, config = open_checkpoint(checkpoint)
+    tree = plain(config)
+    if data is not None:
+        tree["data"]["nli"]["path"] = data
+    if languages is not None:
+        tree["data"]["nli"]["languages"] = list(languages)
+        if config.data.retrieval and not set(languages) <= set(config.data.nli.languages):
+            tree["data"]["retrieval"] = None
+    if task is not None:
+        tree["evaluation"]["task"] = task
+    config = validate(RunConfig, tree, "--data, --languages, --task")
+    prepared = load_evaluation_data(
+        config.data,
+        tokenizer,
+        make_prompt(config.model.text),
+        "validation" if split == "validation" else "test",
+        task=config.task,
+        pair_matrix_size=config.evaluation.pair_matrix_size,
+    )
+    return evaluate_model(
+        model, prepared, config.evaluation, precision=config.optimisation.precision
+    )
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m mlctl_ray.evaluate")

@@ -1,0 +1,1 @@
+"""Scoring of NLI by label likelihood, retrieval, tokenizer coverage and the pair matrix."""

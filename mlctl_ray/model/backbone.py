@@ -1,0 +1,145 @@
+"""T5-family backbones: from a hub id, from a local folder, or from random weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+from transformers import (
+    AutoConfig,
+    AutoModelForSeq2SeqLM,
+    PretrainedConfig,
+    PreTrainedModel,
+    T5Config,
+    T5ForConditionalGeneration,
+)
+
+from ..config import ModelConfig, ScratchModel
+from ..data.tokenizer import TextTokenizer
+from ..errors import InputError
+
+FAMILIES = ("t5", "mt5", "umt5")
+"""`model_type` of the supported checkpoints; Flan-T5 and byT5 are `t5`, mT0 is `mt5`."""
+
+
+def build_backbone(config: ModelConfig, tokenizer: TextTokenizer) -> PreTrainedModel:
+    """The sequence-to-sequence model of a configuration, in float32.
+
+    Raises:
+        InputError: the checkpoint cannot be read, or is not of the T5 family.
+    """
+    if config.scratch is not None:
+        model = _from_scratch(config.scratch, tokenizer, config.dropout)
+    else:
+        assert config.name is not None  # guaranteed by ModelConfig
+        model = _pretrained(config.name, config.dropout)
+    if model.get_input_embeddings().num_embeddings < tokenizer.size:
+        model.resize_token_embeddings(tokenizer.size)
+    _freeze(model, config)
+    if config.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    return model
+
+
+def read_backbone_config(name: str) -> PretrainedConfig:
+    """The configuration of a checkpoint without its weights.
+
+    Raises:
+        InputError: there is no such checkpoint, or it is not of the T5 family.
+    """
+    folder = Path(name).expanduser()
+    local = folder.exists() or name.startswith((".", "/", "~"))
+    if local and not (folder / "config.json").is_file():
+        raise InputError(f"model.name: {name!r} is not a folder with a config.json")
+    try:
+        config = AutoConfig.from_pretrained(str(folder) if local else name)
+    except (OSError, ValueError) as error:
+        raise InputError(f"model.name: {name!r} cannot be read: {_first_line(error)}") from None
+    if config.model_type not in FAMILIES:
+        raise InputError(
+            f"model.name: {name!r} is a {config.model_type!r} model; allowed: {', '.join(FAMILIES)}"
+        )
+    return config
+
+
+def _pretrained(name: str, dropout: float) -> PreTrainedModel:
+    config = read_backbone_config(name)
+    config.dropout_rate = dropout
+    folder = Path(name).expanduser()
+    source = str(folder) if folder.exists() else name
+    try:
+        return AutoModelForSeq2SeqLM.from_pretrained(
+            source, config=config, dtype=torch.float32, attn_implementation="sdpa"
+        )
+    except (OSError, ValueError) as error:
+        raise InputError(f"model.name: {name!r} cannot be read: {_first_line(error)}") from None
+
+
+def _scratch_config(sizes: ScratchModel, vocabulary: int, dropout: float) -> T5Config:
+    config = T5Config(
+        vocab_size=vocabulary,
+        d_model=sizes.d_model,
+        d_kv=sizes.d_kv,
+        d_ff=sizes.d_ff,
+        num_heads=sizes.heads,
+        num_layers=sizes.encoder_layers,
+        num_decoder_layers=sizes.decoder_layers,
+        dropout_rate=dropout,
+        feed_forward_proj="gated-gelu",
+        tie_word_embeddings=False,
+        scale_decoder_outputs=False,
+    )
+    config._attn_implementation = "sdpa"
+    return config
+
+
+def _from_scratch(sizes: ScratchModel, tokenizer: TextTokenizer, dropout: float) -> PreTrainedModel:
+    config = _scratch_config(sizes, tokenizer.size, dropout)
+    config.pad_token_id = config.decoder_start_token_id = tokenizer.pad_id
+    config.eos_token_id = tokenizer.eos_id
+    model = T5ForConditionalGeneration(config)
+    # An untied head of unit variance would start with logits of size sqrt(d_model).
+    nn.init.normal_(model.lm_head.weight, std=sizes.d_model**-0.5)
+    return model
+
+
+def _freeze(model: PreTrainedModel, config: ModelConfig) -> None:
+    blocks = model.get_encoder().block
+    if config.freeze_layers > len(blocks):
+        raise InputError(
+            f"model.freeze_layers: {config.freeze_layers} is more than the "
+            f"{len(blocks)} encoder layers"
+        )
+    frozen: list[nn.Module] = list(blocks[: config.freeze_layers])
+    if config.freeze_embeddings:
+        frozen.append(model.get_input_embeddings())
+    for module in frozen:
+        module.requires_grad_(False)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def count_parameters(config: ModelConfig, vocabulary: int | None = None) -> int | None:
+    """Parameters of the backbone, counted without allocating them.
+
+    A scratch model is counted with its configured vocabulary. None for a hub id that is not in
+    the local cache: counting never asks the network.
+    """
+    if config.scratch is not None:
+        size = (vocabulary or config.scratch.vocabulary) + 100
+        architecture: PretrainedConfig = _scratch_config(config.scratch, size, config.dropout)
+    else:
+        assert config.name is not None  # guaranteed by ModelConfig
+        folder = Path(config.name).expanduser()
+        try:
+            architecture = AutoConfig.from_pretrained(
+                str(folder) if folder.exists() else config.name, local_files_only=True
+            )
+        except (OSError, ValueError):
+            return None
+    with torch.device("meta"):
+        model = AutoModelForSeq2SeqLM.from_config(architecture)
+    return sum(parameter.numel() for parameter in model.parameters())

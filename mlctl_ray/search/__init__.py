@@ -1,0 +1,1 @@
+"""Studies: Optuna decides, Ray Tune executes, the driver records."""

@@ -1,0 +1,107 @@
+"""What the search prints: the plan before, the ranking after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ..config import BASELINE, StudyConfig, join_levels, plain, to_yaml
+from ..evaluation import keys
+from .confirmation import BEST
+from .plan import StudyPlan
+from .results import StudyResult, TrialResult, spread_of
+
+
+def print_plan(console: Console, config: StudyConfig, plan: StudyPlan) -> None:
+    """The resolved configuration, the space and the plan."""
+    console.print(to_yaml(config), markup=False, highlight=False, soft_wrap=True)
+    space = Table("parameter", "domain", title="search space")
+    for name, domain in config.study.space.items():
+        fields = {k: v for k, v in plain(domain).items() if v not in (None, False)}
+        space.add_row(name, ", ".join(f"{k}: {v}" for k, v in fields.items()))
+    console.print(space)
+    scaling = config.scaling
+    rows = {
+        "trials": f"{plan.trials}, named variants first: {', '.join(config.study.known)}",
+        "confirmation runs": str(plan.replicates),
+        "resources of a trial": f"{scaling.workers} x ({scaling.cpus_per_worker} CPU + "
+        f"{scaling.gpus_per_worker} GPU)",
+        "trials at once": str(plan.concurrency),
+        "parameters of the model": _number(plan.parameters, "{:,}"),
+        "device-hours, at most": _number(plan.device_hours, "{:.2f} (an order of magnitude)"),
+        "wall hours, at most": _number(plan.hours, "{:.2f}"),
+        "cost, at most": _number(plan.cost, "{:.2f} " + config.study.currency),
+    }
+    table = Table("what", "plan", title=f"study {config.study.name}")
+    for name, value in rows.items():
+        table.add_row(name, value)
+    console.print(table)
+
+
+def _number(value: float | None, form: str) -> str:
+    return "unknown without the network" if value is None else form.format(value)
+
+
+def print_result(console: Console, config: StudyConfig, result: StudyResult) -> None:
+    """The ranking, the confirmation, and where to look next."""
+    title = f"study {result.name}: trials by {config.study.selection} on validation"
+    table = Table("rank", "trial", "state", "levels", "objective %", "parameters", title=title)
+    for rank, trial in enumerate(result.ranking, start=1):
+        table.add_row(
+            str(rank),
+            str(trial.number) + (f" ({trial.variant})" if trial.variant else ""),
+            trial.state,
+            _levels(config, trial),
+            f"{100 * trial.objective:.1f}",
+            _parameters(trial.parameters),
+        )
+    console.print(table)
+    if result.replicates:
+        console.print(_confirmation_table(config, result))
+
+
+def _levels(config: StudyConfig, trial: TrialResult) -> str:
+    name = "objective.levels"
+    return str(trial.parameters.get(name, join_levels(config.objective.levels)))
+
+
+def _parameters(values: Mapping[str, Any]) -> str:
+    short = {k: v for k, v in values.items() if k != "objective.levels"}
+    return " ".join(
+        f"{_last_two(k)}={v:.3g}" if isinstance(v, float) else f"{_last_two(k)}={v}"
+        for k, v in short.items()
+    )
+
+
+def _last_two(name: str) -> str:
+    return ".".join(name.split(".")[1:])
+
+
+def _confirmation_table(config: StudyConfig, result: StudyResult) -> Table:
+    seeds = config.study.confirmation.replicates
+    table = Table(
+        "variant",
+        "source %",
+        "mean zero-shot %",
+        "over seeds",
+        title=f"confirmation on test, {seeds} seeds",
+    )
+    source = keys.accuracy_key("test", config.task, config.data.nli.source)
+    zero_shot = keys.mean_zero_shot_key("test", config.task)
+    for variant in (BEST, *config.study.confirmation.variants):
+        label = f"{variant} (baseline)" if variant == BASELINE else variant
+        sources = spread_of(result.replicates, variant, source)
+        means = spread_of(result.replicates, variant, zero_shot)
+        if not means:
+            table.add_row(label, "failed", "failed", "")
+            continue
+        table.add_row(
+            label,
+            f"{100 * sum(sources) / len(sources):.1f}",
+            f"{100 * sum(means) / len(means):.1f}",
+            ", ".join(f"{100 * value:.1f}" for value in means),
+        )
+    return table

@@ -1,0 +1,138 @@
+"""The one file of the training layer that knows Ray: several workers under Ray Train."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..config import RunConfig, ScalingConfig, plain, validate
+from ..evaluation.data import Split
+from ..evaluation.workers import Workers
+from .run import Report, RunResult, run_training
+
+
+def local_device(scaling: ScalingConfig) -> Workers:
+    """The only worker of a run, on this process's GPU if it has one."""
+    return Workers(device=torch.device("cuda" if scaling.gpus_per_worker else "cpu"))
+
+
+def fit_workers(
+    config: RunConfig,
+    folder: Path,
+    *,
+    splits: Sequence[Split],
+    resume: bool,
+    name: str,
+    to_metrics: Callable[[Report], Mapping[str, Any]],
+    in_tune: bool = False,
+) -> None:
+    """Run one configuration over `scaling.workers` workers of Ray Train.
+
+    The result equals that of the plain loop with one worker: the global batch is fixed, rows are
+    gathered with gradients, and checkpoints are the plain loop's own.
+
+    Args:
+        folder: artifacts and checkpoint; every worker must reach it.
+        name: unique name of the run in Ray Train's storage, under ``<folder>/ray``.
+        to_metrics: what rank 0 reports to Ray, from a report.
+        in_tune: whether this is called inside a Tune trial, which then gets the reports.
+    """
+    from ray.train import RunConfig as TrainRunConfig
+    from ray.train import ScalingConfig as TrainScalingConfig
+    from ray.train.torch import TorchTrainer
+
+    callbacks = []
+    if in_tune:
+        from ray.tune.integration.ray_train import TuneReportCallback
+
+        callbacks.append(TuneReportCallback())
+    scaling = config.scaling
+    trainer = TorchTrainer(
+        _worker,
+        train_loop_config={
+            "run": plain(config),
+            "folder": str(folder),
+            "splits": tuple(splits),
+            "resume": resume,
+            "to_metrics": to_metrics,
+        },
+        scaling_config=TrainScalingConfig(
+            num_workers=scaling.workers,
+            use_gpu=scaling.gpus_per_worker > 0,
+            resources_per_worker={
+                "CPU": scaling.cpus_per_worker,
+                **({"GPU": scaling.gpus_per_worker} if scaling.gpus_per_worker else {}),
+            },
+        ),
+        run_config=TrainRunConfig(name=name, storage_path=str(folder / "ray"), callbacks=callbacks),
+    )
+    trainer.fit()
+
+
+def _worker(loop: dict[str, Any]) -> None:
+    from ray import train
+    from ray.train.torch import get_device
+
+    context = train.get_context()
+    workers = Workers(context.get_world_rank(), context.get_world_size(), get_device())
+    to_metrics = loop["to_metrics"]
+    run_training(
+        validate(RunConfig, loop["run"], "run"),
+        Path(loop["folder"]),
+        workers=workers,
+        splits=loop["splits"],
+        report=lambda value: train.report(dict(to_metrics(value))),
+        resume=loop["resume"],
+    )
+
+
+def quiet_environment() -> dict[str, str]:
+    """Environment of the workers: no progress bars, Tune's own loggers off, one process's threads."""
+    return {
+        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+        "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+        "TOKENIZERS_PARALLELISM": os.environ.get("TOKENIZERS_PARALLELISM", "false"),
+        "RAY_AIR_NEW_OUTPUT": "0",
+    }
+
+
+def train_over_workers(
+    config: RunConfig,
+    folder: Path,
+    *,
+    splits: Sequence[Split],
+    resume: bool,
+    address: str | None,
+    report: Callable[[Report], None],
+) -> RunResult:
+    """A single run over several workers, on a cluster or on this machine.
+
+    The reports are handed on at the end: Ray Train keeps them in the workers until then.
+    """
+    import ray
+
+    target = address or os.environ.get("RAY_ADDRESS") or "local"
+    ray.init(address=target, log_to_driver=False, runtime_env={"env_vars": quiet_environment()})
+    try:
+        fit_workers(
+            config,
+            folder,
+            splits=splits,
+            resume=resume,
+            name="train",
+            to_metrics=_metrics,
+        )
+    finally:
+        ray.shutdown()
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    report(Report(config.optimisation.steps, True, metrics))
+    return RunResult(metrics, folder)
+
+
+def _metrics(report: Report) -> Mapping[str, Any]:
+    return report.metrics
