@@ -32,8 +32,8 @@ of range, or values that do not go together end the command with one line and ex
   `--set objective.multi.offset=.inf`, `--set data.nli.languages='[en, de]'`. What follows
   `study.space.` is the name of a searched field, and the value is its whole domain:
   `--set study.space.optimisation.learning_rate='{type: log_float, low: 1e-4, high: 1e-2}'`.
-- `model.name` and `model.scratch` exclude each other. A file that has a `model` section must set one
-  of them.
+- `model.name` and `model.scratch` exclude each other. A file with a `model` section sets one of
+  them.
 """
 
 _RULES = """\
@@ -144,18 +144,24 @@ def _value(field: Node, schema: Node) -> str:
 
 
 def _plain_value(field: Node, schema: Node) -> str:
-    kind = field.get("type", "any")
+    kind: str = field.get("type", "any")
     if kind == "array":
+        if field.get("title") == "Levels":
+            return "levels joined by `+`, or `none`"
         if "prefixItems" in field:
             return f"list of {len(field['prefixItems'])} words"
         items = field.get("items", {})
         return f"list of {_value(items, schema)}" if items else "list"
     if kind == "object":
         return "mapping"
-    words = {"integer": "whole number", "string": "text", "boolean": "`true` or `false`"}
+    words: dict[str, str] = {
+        "integer": "whole number",
+        "string": "text",
+        "boolean": "`true` or `false`",
+    }
     words |= {"null": "`null`", "number": "number"}
     bounds = [
-        f"{sign} {field[key]:g}"
+        f"{sign} {field[key]}"
         for key, sign in (
             ("minimum", ">="),
             ("exclusiveMinimum", ">"),
@@ -166,7 +172,8 @@ def _plain_value(field: Node, schema: Node) -> str:
     ]
     if "pattern" in field:
         bounds.append(f"matching `{field['pattern']}`")
-    return " ".join([words.get(kind, kind), ", ".join(bounds)]).strip()
+    word = words.get(kind, kind)
+    return f"{word} {', '.join(bounds)}".strip()
 
 
 def _default(field: Node, schema: Node) -> str:
@@ -189,8 +196,8 @@ def _variants() -> str:
     rows = [
         "## Named variants",
         "",
-        "Settings of the objective with the names of docs/method.md. `study.known` tries them first,",
-        "`study.confirmation.variants` confirms them beside the best trial.",
+        "Settings of the objective with the names of docs/method.md. `study.known` tries them",
+        "first, `study.confirmation.variants` confirms them beside the best trial.",
         "",
         "| variant | `objective.levels` | offsets |",
         "|---|---|---|",

@@ -40,10 +40,9 @@ def open_split(path: str, name: str, split: str, field: str, split_field: str) -
         builder = datasets.load_dataset_builder(location, name)
         _require_split(builder, path, name, split, split_field)
         builder.download_and_prepare()
-        dataset = builder.as_dataset(split=split)
-    if len(dataset) == 0:
-        raise _empty(path, name, split, split_field)
-    return dataset
+        if builder.info.splits[split].num_examples == 0:
+            raise _empty(path, name, split, split_field)
+        return builder.as_dataset(split=split)
 
 
 def first_row(path: str, name: str, split: str, field: str, split_field: str) -> Mapping[str, Any]:
@@ -114,4 +113,6 @@ def _reason(error: BaseException) -> str:
     """First line of the error at the root: `datasets` wraps what went wrong in a file."""
     while error.__cause__ is not None:
         error = error.__cause__
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    # `datasets` reads a parquet file in batches of its first row group's size.
+    return "a parquet file holds no row" if "BatchSize must be greater than 0" in reason else reason

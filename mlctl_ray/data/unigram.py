@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import tempfile
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from .seed_pieces import seed_pieces
 
 PAD, EOS, UNK = "<pad>", "</s>", "<unk>"
 SPECIAL = 3
@@ -46,26 +49,31 @@ def _train(lines: list[str], alphabet: list[str], vocabulary: int) -> list[tuple
     import sentencepiece
 
     model = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter([*lines, *alphabet]),
-        model_writer=model,
-        model_type="unigram",
-        vocab_size=vocabulary,
-        hard_vocab_limit=False,
-        character_coverage=1.0,
-        required_chars="".join(alphabet),
-        normalization_rule_name="identity",
-        max_sentence_length=LONGEST_SENTENCE,
-        num_threads=1,
-        pad_id=0,
-        eos_id=1,
-        unk_id=2,
-        bos_id=-1,
-        pad_piece=PAD,
-        eos_piece=EOS,
-        unk_piece=UNK,
-        minloglevel=2,
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        seeds = Path(folder) / "seeds.tsv"
+        rows = (f"{piece}\t{count}\n" for piece, count in seed_pieces(lines))
+        seeds.write_text("".join(rows), encoding="utf-8")
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter([*lines, *alphabet]),
+            model_writer=model,
+            model_type="unigram",
+            vocab_size=vocabulary,
+            seed_sentencepieces_file=str(seeds),
+            hard_vocab_limit=False,
+            character_coverage=1.0,
+            required_chars="".join(alphabet),
+            normalization_rule_name="identity",
+            max_sentence_length=LONGEST_SENTENCE,
+            num_threads=1,
+            pad_id=0,
+            eos_id=1,
+            unk_id=2,
+            bos_id=-1,
+            pad_piece=PAD,
+            eos_piece=EOS,
+            unk_piece=UNK,
+            minloglevel=2,
+        )
     processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
     return [(processor.id_to_piece(i), processor.get_score(i)) for i in range(len(processor))]
 

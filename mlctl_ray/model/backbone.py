@@ -99,8 +99,10 @@ def _from_scratch(sizes: ScratchModel, tokenizer: TextTokenizer, dropout: float)
     config.pad_token_id = config.decoder_start_token_id = tokenizer.pad_id
     config.eos_token_id = tokenizer.eos_id
     model = T5ForConditionalGeneration(config)
-    # An untied head of unit variance would start with logits of size sqrt(d_model).
-    nn.init.normal_(model.lm_head.weight, std=sizes.d_model**-0.5)
+    # T5's unit variance suits Adafactor's relative steps. With AdamW such embeddings hardly move,
+    # and an untied head of unit variance would start with logits of size sqrt(d_model).
+    for weight in (model.shared.weight, model.lm_head.weight):
+        nn.init.normal_(weight, std=sizes.d_model**-0.5)
     return model
 
 

@@ -108,7 +108,7 @@ def _headline(
         "no": "No: the selected configuration transfers worse than the task loss alone",
         "undecided": "Undecided: the selected configuration cannot be told from the task loss alone"
         if effect.seeds > 1
-        else "Undecided, because one seed cannot tell the configuration from chance",
+        else "Undecided, because effects vary over seeds and only one was run",
     }[verdict]
     holding = f"better on {better} of the {len(corrected)} zero-shot languages"
     if worse:

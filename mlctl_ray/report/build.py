@@ -106,6 +106,6 @@ def folder_name(study: str) -> str:
     import re
 
     safe = re.sub(r"[^A-Za-z0-9._-]+", "-", study)[:80].strip(".-")
-    if safe == study:
+    if safe and safe == study:
         return safe
     return f"{safe or 'study'}-{hashlib.sha256(study.encode()).hexdigest()[:8]}"

@@ -7,17 +7,20 @@ from typing import Annotated
 
 import typer
 
-from ..cli import command_errors
+from ..cli import command_errors, new_app
 from .build import build_report
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = new_app()
 
 
 @app.command()
 def report(
     study: Annotated[
         str | None,
-        typer.Argument(help="Name of the study; the newest of the tracking store when left out."),
+        typer.Argument(
+            metavar="STUDY",
+            help="Name of the study; the newest of the tracking store when left out.",
+        ),
     ] = None,
     tracking_uri: Annotated[
         str | None,

@@ -121,7 +121,7 @@ def _matrices(pairs: PairMatrices, comparison: Comparison) -> list[Figure]:
     both = [v for rows in (pairs.baseline, pairs.selected) for row in rows for v in row]
     known = [value for value in both if value is not None] or [0.0, 1.0]
     changes = [abs(v) for row in pairs.difference for v in row if v is not None]
-    span = max([*changes, 0.01])
+    span = max([*changes, 0.05])
     common = {"cmap": "cividis", "vmin": 100 * min(known), "vmax": 100 * max(known)}
     centred = {"cmap": "PuOr", "vmin": -100 * span, "vmax": 100 * span}
     unit = "accuracy, %"

@@ -31,8 +31,11 @@ def render_markdown(data: ReportData, figures: Sequence[Figure]) -> str:
 
 
 def escape_markdown(value: Any) -> Any:
-    """Text that Markdown and HTML inside it show as it is, on one line; numbers unchanged."""
-    if not isinstance(value, str):
+    """Text that Markdown and HTML inside it show as it is, on one line.
+
+    Numbers, and text that a template marks as safe, are unchanged.
+    """
+    if not isinstance(value, str) or hasattr(value, "__html__"):
         return value
     line = " ".join(value.split())
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
@@ -42,7 +45,9 @@ def escape_markdown(value: Any) -> Any:
 def _context(data: ReportData, figures: Sequence[Figure]) -> dict[str, Any]:
     shown = [name for name in LANGUAGES if name in data.languages]
     by_language = [row for row in data.published if set(row.accuracy) & set(shown)]
+    notes = dict.fromkeys(f"{r.source}; {r.note}" if r.note else r.source for r in by_language)
     return {
+        "footnotes": {text: number for number, text in enumerate(notes, start=1)},
         "data": data,
         "figures": {figure.name: figure for figure in figures},
         "published_languages": shown,

@@ -73,6 +73,7 @@ def test_epochs_seeds_and_batches_are_in_different_orders() -> None:
     first, second = plan.global_batch(0), plan.global_batch(80)
     assert set(first.tolist()) != set(second.tolist())
     assert set(first.tolist()) != set(other.global_batch(0).tolist())
+    plan = BatchPlan(lengths, 8, 1, pool=100)
     means = [lengths[plan.global_batch(step)].mean() for step in range(80)]
     assert means != sorted(means)
 

@@ -136,22 +136,27 @@ def test_without_a_working_lock_the_loser_discards_its_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cache_lock, "_is_stale", lambda path: True)
-    both = threading.Barrier(2)
+    late_has_begun, opened = threading.Event(), []
 
-    def build(folder: Path) -> None:
+    def late(folder: Path) -> None:
+        late_has_begun.set()
+        _wait_for(lambda: is_complete(tmp_path / KEY))
+        (folder / "value.txt").write_text("late")
+
+    def early(folder: Path) -> None:
+        late_has_begun.wait(30)
         _write(folder)
-        both.wait(30)
 
-    opened: list[Path] = []
     threads = [
-        threading.Thread(target=lambda: opened.append(open_or_build(tmp_path, KEY, build)))
-        for _ in range(2)
+        threading.Thread(target=lambda b=build: opened.append(open_or_build(tmp_path, KEY, b)))
+        for build in (late, early)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert opened == [tmp_path / KEY] * 2 and is_complete(tmp_path / KEY)
+    assert opened == [tmp_path / KEY] * 2
+    assert (tmp_path / KEY / "value.txt").read_text() == "value"
     assert [path.name for path in tmp_path.iterdir()] == [KEY]
 
 

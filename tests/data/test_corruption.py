@@ -117,9 +117,8 @@ def test_every_cut_is_equally_likely() -> None:
 
 def _collate(rows: list[int], key: tuple[int, ...]) -> CorruptedBatch:
     generator = np.random.default_rng(5)
-    array = ragged_from_rows(
-        [[*generator.integers(2, 900, size).tolist(), EOS] for size in (12, 1, 40, 7)]
-    )
+    texts = [[*generator.integers(2, 900, size).tolist(), EOS] for size in (12, 1, 40)]
+    array = ragged_from_rows([*texts, texts[2]])
     return collate_corrupted(
         array,
         np.array(rows, dtype=np.int64),
@@ -148,5 +147,6 @@ def test_batch_depends_on_key_and_row_only() -> None:
     whole = _lines([0, 1, 2, 3], (3, 8, 0))
     assert _lines([3, 2], (3, 8, 0)) == [whole[3], whole[2]]
     assert all(inputs[-1] == EOS == labels[-1] for inputs, labels in whole)
+    assert whole[2] != whole[3]  # one text in two rows
     for other in ((3, 9, 0), (4, 8, 0), (3, 8, 1)):
         assert _lines([2], other)[0] != whole[2]

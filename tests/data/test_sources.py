@@ -204,7 +204,13 @@ def test_splits_without_rows_or_labels_are_refused(config: DataConfig, write_hub
     (folder / "en" / "none.csv").write_text("premise,hypothesis,label\n")
     readme = (folder / "README.md").read_text()
     (folder / "README.md").write_text(readme.replace("train-00000-of-00001.parquet", "none.csv"))
+    none = change(config, "nli", path=str(folder), languages=("en",))
     with pytest.raises(InputError, match=r"data\.nli\.train_split: .*holds no row$"):
+        load_nli(none.nli, "en", "train", seed=0)
+    with pytest.raises(InputError, match=r"data\.nli\.train_split: .*holds no row$"):
+        check_sources(none)
+    folder = write_hub("no-rows", {"en": {"train": []}})
+    with pytest.raises(InputError, match=r"data\.nli\.path: .*a parquet file holds no row"):
         load_nli(change(config, "nli", path=str(folder)).nli, "en", "train", seed=0)
 
 

@@ -239,14 +239,14 @@ def test_the_same_form_in_two_languages_is_two_target_words(
 
 def test_another_alignment_is_another_table(tokenizer: TextTokenizer, tmp_path: Path) -> None:
     pair = ParallelPair("The horse sleeps.", "El caballo duerme.", "es")
-    spans = [((4, 9), (3, 10)), ((10, 16), (11, 17))]
+    horse, sleeps = (Span(4, 9), Span(3, 10)), (Span(10, 16), Span(11, 17))
+    words = [WordAlignment(s[0], t[1]) for s in (horse, sleeps) for t in (horse, sleeps)]
+    choices = [[(word,), ()] for word in words] + [[(), (word,)] for word in words]
     found = [
-        build_parallel_table(
-            [pair], [(WordAlignment(Span(*s), Span(*t)),)], tokenizer, 32, tmp_path
-        ).words.row(0)[:4]
-        for s, t in spans
+        build_parallel_table([pair, pair], choice, tokenizer, 32, tmp_path).words
+        for choice in choices
     ]
-    assert found[0].tolist() != found[1].tolist()
+    assert len({(w.starts.tobytes(), w.values.tobytes()) for w in found}) == 8
 
 
 def test_one_alignment_a_pair_is_needed(tokenizer: TextTokenizer, tmp_path: Path) -> None:

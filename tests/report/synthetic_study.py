@@ -170,19 +170,21 @@ def level(
 
 
 def confirmed_study(
-    folder: Path, *, effect: float, seeds: int = 3, best_levels: str = "multi+label", **options: Any
+    folder: Path, *, effect: float, seeds: int = 3, trials: bool = True, **options: Any
 ) -> StudyWriter:
-    """A finished study of four trials, with replicates of none, ml-ctl-cz and best."""
+    """A finished study with replicates of none and best, and five trials with ml-ctl-cz too."""
     study = StudyWriter(folder, **options)
     names = study.languages
-    study.trial(0, level(0.45, names), variant="none", levels="none")
-    study.trial(1, level(0.62, names), variant="ml-ctl-cz", levels="multi")
-    study.trial(2, level(0.70, names), levels=best_levels)
-    study.trial(3, level(0.35, names, 0.5), state=RunState.PRUNED)
-    study.trial(4, None, state=RunState.FAILED)
+    if trials:
+        study.trial(0, level(0.45, names), variant="none", levels="none")
+        study.trial(1, level(0.62, names), variant="ml-ctl-cz", levels="multi")
+        study.trial(2, level(0.70, names))
+        study.trial(3, level(0.35, names, 0.5), state=RunState.PRUNED)
+        study.trial(4, None, state=RunState.FAILED)
     for seed in range(seeds):
         study.replicate("none", seed, level(0.5, names))
-        study.replicate("ml-ctl-cz", seed, level(0.5 + effect / 2, names), levels="multi")
-        study.replicate("best", seed, level(0.5 + effect, names), levels=best_levels)
+        study.replicate("best", seed, level(0.5 + effect, names))
+        if trials:
+            study.replicate("ml-ctl-cz", seed, level(0.5 + effect / 2, names), levels="multi")
     study.finish(best_trial=2)
     return study

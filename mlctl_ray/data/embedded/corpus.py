@@ -1,4 +1,4 @@
-"""The embedded corpus: NLI examples, parallel pairs and lexicon of six languages, made on demand."""
+"""NLI examples, parallel pairs and lexicon of the embedded corpus, made on demand."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def parallel_pairs(language: str, split: str, *, size: int, seed: int) -> tuple[
     """`size` English sentences of the split ("train" or "validation") with their translations.
 
     Every content word is aligned, in the order of the roles (time, agent, verb, object, place,
-    companion, beneficiary). Row i is the same English sentence for every language; none is a sentence of the
-    NLI data. A smaller size is a prefix of a larger one.
+    companion, beneficiary). Row i is the same English sentence for every language; none is a
+    sentence of the NLI data. A smaller size is a prefix of a larger one.
 
     Raises:
         InputError: unknown target language or split, or a size below 1 or above what exists.

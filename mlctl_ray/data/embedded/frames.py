@@ -1,10 +1,10 @@
 """Clauses and NLI frames: what a sentence says before any language says it.
 
-Every premise tells a time and fills all four slots, exactly two with a specific concept. A hypothesis has
-the premise's agent and verb and names one category of one slot. It is entailed if the premise's
-concept is in that category, contradicted if it is in another (SNLI: both tell of one event), and
-neutral if the premise leaves the slot generic. The hypothesis is drawn first, then the label, then
-the premise, so neither sentence alone tells the label.
+Every premise tells a time and fills all four slots, exactly two with a specific concept. A
+hypothesis has the premise's agent and verb and names one category of one slot. It is entailed if
+the premise's concept is in that category, contradicted if it is in another (SNLI: both tell of one
+event), and neutral if the premise leaves the slot generic. The hypothesis is drawn first, then the
+label, then the premise, so neither sentence alone tells the label.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def nli_frames(split: str, size: int, seed: int) -> tuple[NliFrame, ...]:
 
 @lru_cache(maxsize=4)
 def parallel_clauses(split: str, size: int, seed: int) -> tuple[Clause, ...]:
-    """`size` distinct clauses of the split: full ones like premises, and short ones with categories."""
+    """`size` distinct clauses of the split: full like premises, or short, with categories."""
     side = f"parallel/{split}"
     rng = _rng(side, seed)
     clauses: dict[str, Clause] = {}

@@ -2,8 +2,8 @@
 place and so on.
 
 Places of a premise say "in" with "einem" or "einer", categories "im", "dem" or "in der": what they
-share is "in", which every premise has. Objects, companions (dative) and beneficiaries (accusative) are plurals
-or mass nouns without article.
+share is "in", which every premise has. Objects, companions (dative) and beneficiaries (accusative)
+are plurals or mass nouns without article.
 """
 
 from __future__ import annotations
@@ -33,20 +33,12 @@ TIMES = {
 OBJECTS = {
     "fruit": "Obst", "pears": "Birnen", "cherries": "Kirschen", "peaches": "Pfirsiche",
     "plums": "Pflaumen", "grapes": "Trauben", "lemons": "Zitronen",
-    "vegetables": "Gemüse", "onions": "Zwiebeln", "carrots": "Karotten", "cucumbers": "Gurken",
-    "potatoes": "Kartoffeln", "peas": "Erbsen", "pumpkins": "Kürbisse",
-    "tools": "Werkzeuge", "saws": "Sägen", "pliers": "Zangen", "hoes": "Hacken",
-    "shovels": "Schaufeln", "drills": "Bohrer", "rakes": "Rechen",
     "clothes": "Kleidung", "trousers": "Hosen", "skirts": "Röcke", "shirts": "Hemden",
     "gloves": "Handschuhe", "socks": "Strümpfe", "scarves": "Schals",
     "furniture": "Möbel", "tables": "Tische", "chairs": "Stühle", "beds": "Betten",
     "cupboards": "Schränke", "shelves": "Regale", "armchairs": "Sessel",
-    "jewelry": "Schmuck", "rings": "Ringe", "necklaces": "Halsketten", "earrings": "Ohrringe",
-    "bracelets": "Armbänder", "brooches": "Broschen", "crowns": "Kronen",
     "weapons": "Waffen", "swords": "Schwerter", "spears": "Speere", "daggers": "Dolche",
     "bows": "Bögen", "pistols": "Pistolen", "rifles": "Gewehre",
-    "drinks": "Getränke", "milk": "Milch", "coffee": "Kaffee", "beer": "Bier", "wine": "Wein",
-    "tea": "Tee", "cocoa": "Kakao",
     "things": "Sachen", "items": "Dinge",
 }
 PLACES = {

@@ -31,20 +31,12 @@ TIMES = {
 OBJECTS = {
     "fruit": "fruta", "pears": "peras", "cherries": "cerezas", "peaches": "melocotones",
     "plums": "ciruelas", "grapes": "uvas", "lemons": "limones",
-    "vegetables": "verduras", "onions": "cebollas", "carrots": "zanahorias",
-    "cucumbers": "pepinos", "potatoes": "patatas", "peas": "guisantes", "pumpkins": "calabazas",
-    "tools": "herramientas", "saws": "sierras", "pliers": "tenazas", "hoes": "azadas",
-    "shovels": "palas", "drills": "taladros", "rakes": "rastrillos",
     "clothes": "ropa", "trousers": "pantalones", "skirts": "faldas", "shirts": "camisas",
     "gloves": "guantes", "socks": "calcetines", "scarves": "bufandas",
     "furniture": "muebles", "tables": "mesas", "chairs": "sillas", "beds": "camas",
     "cupboards": "armarios", "shelves": "estantes", "armchairs": "butacas",
-    "jewelry": "joyas", "rings": "anillos", "necklaces": "collares", "earrings": "pendientes",
-    "bracelets": "pulseras", "brooches": "broches", "crowns": "coronas",
     "weapons": "armas", "swords": "espadas", "spears": "lanzas", "daggers": "puñales",
     "bows": "arcos", "pistols": "pistolas", "rifles": "fusiles",
-    "drinks": "bebidas", "milk": "leche", "coffee": "café", "beer": "cerveza", "wine": "vino",
-    "tea": "té", "cocoa": "cacao",
     "things": "objetos", "items": "cosas",
 }
 PLACES = {

@@ -29,20 +29,12 @@ TIMES = {
 OBJECTS = {
     "fruit": "фрукты", "pears": "груши", "cherries": "вишни", "peaches": "персики",
     "plums": "сливы", "grapes": "виноград", "lemons": "лимоны",
-    "vegetables": "овощи", "onions": "луковицы", "carrots": "морковь", "cucumbers": "огурцы",
-    "potatoes": "картофель", "peas": "горох", "pumpkins": "тыквы",
-    "tools": "инструменты", "saws": "пилы", "pliers": "клещи", "hoes": "мотыги",
-    "shovels": "лопаты", "drills": "дрели", "rakes": "грабли",
     "clothes": "одежду", "trousers": "брюки", "skirts": "юбки", "shirts": "рубашки",
     "gloves": "перчатки", "socks": "носки", "scarves": "шарфы",
     "furniture": "мебель", "tables": "столы", "chairs": "стулья", "beds": "кровати",
     "cupboards": "шкафы", "shelves": "полки", "armchairs": "кресла",
-    "jewelry": "украшения", "rings": "кольца", "necklaces": "ожерелья", "earrings": "серьги",
-    "bracelets": "браслеты", "brooches": "броши", "crowns": "короны",
     "weapons": "оружие", "swords": "мечи", "spears": "копья", "daggers": "кинжалы",
     "bows": "луки", "pistols": "пистолеты", "rifles": "винтовки",
-    "drinks": "напитки", "milk": "молоко", "coffee": "кофе", "beer": "пиво", "wine": "вино",
-    "tea": "чай", "cocoa": "какао",
     "things": "предметы", "items": "вещи",
 }
 PLACES = {
@@ -74,7 +66,7 @@ BENEFICIARIES = {
     "dukes": "герцогов",
     "artists": "артистов", "dancers": "танцоров", "singers": "певцов", "actors": "актёров",
     "musicians": "музыкантов",
-    "people": "граждан",
+    "people": "окружающих",
 }
 # fmt: on
 

@@ -23,27 +23,19 @@ VERBS = {
 }
 TIMES = {
     "now": "[şimdi]", "today": "[bugün]", "noon": "[öğlen]", "morning": "[sabahleyin]",
-    "afternoon": "[ikindi] vakti", "night": "bütün [gece] boyunca",
+    "afternoon": "[ikindi] vakti", "night": "[gece] boyunca",
     "breakfast": "[kahvaltıdan] sonra", "thunderstorm": "[fırtına] sırasında",
     "celebration": "[kutlamalar] devam ederken",
 }
 OBJECTS = {
     "fruit": "meyve", "pears": "armut", "cherries": "kiraz", "peaches": "şeftali",
     "plums": "erik", "grapes": "üzüm", "lemons": "limon",
-    "vegetables": "sebze", "onions": "soğan", "carrots": "havuç", "cucumbers": "salatalık",
-    "potatoes": "patates", "peas": "bezelye", "pumpkins": "kabak",
-    "tools": "alet", "saws": "testere", "pliers": "kerpeten", "hoes": "çapa",
-    "shovels": "kürek", "drills": "matkap", "rakes": "tırmık",
     "clothes": "giysi", "trousers": "pantolon", "skirts": "etek", "shirts": "gömlek",
     "gloves": "eldiven", "socks": "çorap", "scarves": "atkı",
     "furniture": "mobilya", "tables": "masa", "chairs": "sandalye", "beds": "yatak",
     "cupboards": "dolap", "shelves": "raf", "armchairs": "koltuk",
-    "jewelry": "mücevher", "rings": "yüzük", "necklaces": "kolye", "earrings": "küpe",
-    "bracelets": "bilezik", "brooches": "broş", "crowns": "taç",
-    "weapons": "silah", "swords": "kılıç", "spears": "mızrak", "daggers": "hançer",
-    "bows": "yay", "pistols": "tabanca", "rifles": "tüfek",
-    "drinks": "içecek", "milk": "süt", "coffee": "kahve", "beer": "bira", "wine": "şarap",
-    "tea": "çay", "cocoa": "kakao",
+    "weapons": "silah", "swords": "kılıç", "spears": "mızrak", "daggers": "hançer", "bows": "yay",
+    "pistols": "tabanca", "rifles": "tüfek",
     "things": "eşya", "items": "nesne",
 }
 PLACES = {

@@ -1,8 +1,8 @@
 """Chinese, written without spaces. Order: agent time place companion beneficiary verb
 object.
 
-Every content word but times has two characters, and no category shares a character with a concept or generic
-word, so neither length nor shared characters tell the label.
+Every content word but times has two characters, and no category shares a character with a concept
+or generic word, so neither length nor shared characters tell the label.
 """
 
 from __future__ import annotations
@@ -29,20 +29,12 @@ TIMES = {
 OBJECTS = {
     "fruit": "水果", "pears": "梨子", "cherries": "樱桃", "peaches": "桃子", "plums": "李子",
     "grapes": "葡萄", "lemons": "柠檬",
-    "vegetables": "蔬菜", "onions": "洋葱", "carrots": "萝卜", "cucumbers": "黄瓜",
-    "potatoes": "土豆", "peas": "豌豆", "pumpkins": "南瓜",
-    "tools": "工具", "saws": "锯子", "pliers": "钳子", "hoes": "锄头", "shovels": "铁锹",
-    "drills": "电钻", "rakes": "耙子",
     "clothes": "衣服", "trousers": "裤子", "skirts": "裙子", "shirts": "衬衫", "gloves": "手套",
     "socks": "袜子", "scarves": "围巾",
     "furniture": "家具", "tables": "桌子", "chairs": "椅子", "beds": "床铺", "cupboards": "柜子",
     "shelves": "书架", "armchairs": "沙发",
-    "jewelry": "珠宝", "rings": "戒指", "necklaces": "项链", "earrings": "耳环",
-    "bracelets": "手镯", "brooches": "胸针", "crowns": "皇冠",
     "weapons": "武器", "swords": "长剑", "spears": "长矛", "daggers": "匕首", "bows": "弓箭",
     "pistols": "手枪", "rifles": "步枪",
-    "drinks": "饮料", "milk": "牛奶", "coffee": "咖啡", "beer": "啤酒", "wine": "红酒",
-    "tea": "红茶", "cocoa": "可可",
     "things": "东西", "items": "货品",
 }
 PLACES = {
