@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from .cli import command_errors, new_app
 
 if TYPE_CHECKING:
     from .config import RunConfig
+    from .evaluation.data import Split
     from .training.run import Report, RunResult
 
 app = new_app()
@@ -73,12 +75,12 @@ def train(
         TrialFailure: a loss or gradient is not finite.
     """
     from .config import flatten, plain
-    from .data.sources import check_sources
     from .tracking import RunState, Tracker, check_reachable, environment_record, resolve_uri
 
     uri = resolve_uri(tracking_uri)
     check_reachable(uri)
-    check_sources(config.data)
+    splits: tuple[Split, ...] = ("validation", "test") if test else ("validation",)
+    _check(config, splits)
     tracker = Tracker(uri, "runs")
     run = tracker.start_run(folder.name, flatten(plain(config)))
 
@@ -88,7 +90,7 @@ def train(
     state = RunState.FAILED
     try:
         tracker.log_text(run, json.dumps(environment_record(), indent=1), "environment.json")
-        result = _execute(config, folder, test, resume, address, report)
+        result = _execute(config, folder, splits, resume, address, report)
         for name in ("config.yaml", "predictions", "pairs"):
             path = folder / name
             if path.exists():
@@ -99,18 +101,32 @@ def train(
     return result
 
 
+def _check(config: RunConfig, splits: Sequence[Split]) -> None:
+    """Read and tokenise everything, so that wrong input ends here; the run finds it cached."""
+    from .data.sources import check_sources
+    from .model import read_backbone_config
+    from .training.run import evaluation_data, training_data
+
+    if config.model.name is not None:
+        read_backbone_config(config.model.name)
+    check_sources(config.data)
+    data = training_data(config.data, config.model.text)
+    data.check_batches(config)
+    for split in splits:
+        evaluation_data(config, data, split)
+
+
 def _execute(
     config: RunConfig,
     folder: Path,
-    test: bool,
+    splits: Sequence[Split],
     resume: bool,
     address: str | None,
-    report: typer.models.Any,
+    report: Callable[[Report], None],
 ) -> RunResult:
     from .training.ray_adapter import local_device, train_over_workers
     from .training.run import run_training
 
-    splits = ("validation", "test") if test else ("validation",)
     if config.scaling.workers == 1:
         return run_training(
             config,

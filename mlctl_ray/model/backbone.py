@@ -35,7 +35,7 @@ def build_backbone(config: ModelConfig, tokenizer: TextTokenizer) -> PreTrainedM
         assert config.name is not None  # guaranteed by ModelConfig
         model = _pretrained(config.name, config.dropout)
     if model.get_input_embeddings().num_embeddings < tokenizer.size:
-        model.resize_token_embeddings(tokenizer.size)
+        _resize(model, tokenizer.size)
     _freeze(model, config)
     if config.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
@@ -99,11 +99,21 @@ def _from_scratch(sizes: ScratchModel, tokenizer: TextTokenizer, dropout: float)
     config.pad_token_id = config.decoder_start_token_id = tokenizer.pad_id
     config.eos_token_id = tokenizer.eos_id
     model = T5ForConditionalGeneration(config)
-    # T5's unit variance suits Adafactor's relative steps. With AdamW such embeddings hardly move,
-    # and an untied head of unit variance would start with logits of size sqrt(d_model).
-    for weight in (model.shared.weight, model.lm_head.weight):
-        nn.init.normal_(weight, std=sizes.d_model**-0.5)
+    # An untied head of unit variance would start with logits of size sqrt(d_model).
+    nn.init.normal_(model.lm_head.weight, std=sizes.d_model**-0.5)
     return model
+
+
+def _resize(model: PreTrainedModel, size: int) -> None:
+    """Add rows for the tokenizer's own pieces; a head of its own keeps its weights."""
+    config = model.config
+    tied, config.tie_word_embeddings = config.tie_word_embeddings, not _has_own_head(model)
+    model.resize_token_embeddings(size, mean_resizing=False)
+    config.tie_word_embeddings = tied
+
+
+def _has_own_head(model: PreTrainedModel) -> bool:
+    return model.get_output_embeddings().weight is not model.get_input_embeddings().weight
 
 
 def _freeze(model: PreTrainedModel, config: ModelConfig) -> None:
@@ -133,15 +143,22 @@ def count_parameters(config: ModelConfig, vocabulary: int | None = None) -> int 
     if config.scratch is not None:
         size = (vocabulary or config.scratch.vocabulary) + 100
         architecture: PretrainedConfig = _scratch_config(config.scratch, size, config.dropout)
+        written: dict[str, object] = {}
     else:
         assert config.name is not None  # guaranteed by ModelConfig
         folder = Path(config.name).expanduser()
+        name = str(folder) if folder.exists() else config.name
         try:
-            architecture = AutoConfig.from_pretrained(
-                str(folder) if folder.exists() else config.name, local_files_only=True
-            )
+            architecture = AutoConfig.from_pretrained(name, local_files_only=True)
+            written, _ = PretrainedConfig.get_config_dict(name, local_files_only=True)
         except (OSError, ValueError):
             return None
     with torch.device("meta"):
         model = AutoModelForSeq2SeqLM.from_config(architecture)
-    return sum(parameter.numel() for parameter in model.parameters())
+    count = sum(parameter.numel() for parameter in model.parameters())
+    # transformers builds the whole family tied, and unties when it meets a head in the weights;
+    # T5 1.1, mT5 and umT5 have one, and their files say so.
+    untied = False in (written.get("tie_word_embeddings"), written.get("scale_decoder_outputs"))
+    if untied and not _has_own_head(model):
+        count += model.get_output_embeddings().weight.numel()
+    return int(count)

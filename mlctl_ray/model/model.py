@@ -10,10 +10,20 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 
 from ..config import Level, ModelConfig
 from .pooling import EncoderStates, pooled_layers, sentence_vectors, span_vectors
+
+
+def _scales_outputs(config: PretrainedConfig) -> bool:
+    """Whether the family's forward pass scales the decoder's output by width^-0.5.
+
+    T5 1.0 does, T5 1.1 and mT5 do not; umT5 does in transformers.
+    """
+    if config.model_type == "mt5":
+        return False
+    return bool(getattr(config, "scale_decoder_outputs", config.tie_word_embeddings))
 
 
 class ProjectionHead(nn.Module):
@@ -86,7 +96,7 @@ class MlctlModel(nn.Module):
             encoder_attention_mask=states.mask_BL,
             use_cache=False,
         ).last_hidden_state[:, 0]
-        if getattr(config, "scale_decoder_outputs", config.tie_word_embeddings):
+        if _scales_outputs(config):
             hidden_BD = hidden_BD * config.d_model**-0.5
         head = self.backbone.get_output_embeddings()
         return functional.linear(hidden_BD, head.weight[self.label_ids_3]).float()

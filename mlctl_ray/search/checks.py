@@ -7,12 +7,17 @@ from ..data.sources import check_sources
 from ..errors import InputError
 from ..model import read_backbone_config
 from ..tracking import Tracker, check_reachable, resolve_uri
+from ..tracking.uri import sqlite_path
 from ..training.run import evaluation_data, training_data
+from .cluster import LOCAL, cluster_address
+from .plan import make_plan, this_machine
 from .sampling import known_point
-from .storage import StudyFolder, open_study
+from .storage import StudyFolder, check_folder
 
 
-def check_study(config: StudyConfig, *, resume: bool, tracking_uri: str | None) -> str:
+def check_study(
+    config: StudyConfig, *, resume: bool, address: str | None, tracking_uri: str | None
+) -> str:
     """Check configuration, data, tokenizer, tracking store and folder; the resolved URI.
 
     Reads and tokenises the data, so that trials find the caches ready.
@@ -24,9 +29,10 @@ def check_study(config: StudyConfig, *, resume: bool, tracking_uri: str | None) 
     check_reachable(uri)
     check_offline(config)
     folder = StudyFolder.of(config)
-    if folder.journal.is_file() != resume:
-        open_study(config, folder, resume=resume)
-    if not resume and Tracker(uri, config.study.name).find_study() is not None:
+    check_folder(config, folder, resume=resume)
+    if cluster_address(address) == LOCAL:
+        make_plan(config, (this_machine(),))
+    if not resume and _is_tracked(uri, config.study.name):
         raise InputError(
             f"study.name: {config.study.name!r} exists in the tracking store; start another by "
             "--set study.name=NEW, or delete that experiment"
@@ -35,6 +41,13 @@ def check_study(config: StudyConfig, *, resume: bool, tracking_uri: str | None) 
     data.check_batches(config)
     evaluation_data(config, data, "validation")
     return uri
+
+
+def _is_tracked(uri: str, name: str) -> bool:
+    path = sqlite_path(uri)
+    if path is not None and not path.exists():
+        return False  # a wrong study must not leave a new database
+    return Tracker(uri, name).find_study() is not None
 
 
 def check_offline(config: StudyConfig) -> None:

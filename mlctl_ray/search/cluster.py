@@ -10,19 +10,43 @@ from typing import Any
 
 import ray
 from ray import tune
-from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler
 from ray.tune.search import Searcher
 
 from ..config import ScalingConfig
 from ..errors import InputError
 from ..training.ray_adapter import quiet_environment
 from .plan import Node
+from .protocol import TrialTask
 from .recorder import Recorder
 from .storage import StudyFolder
 from .trainable import run_task, trial_resources
 
+ENVIRONMENT = quiet_environment() | {
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    # Relative paths of a study mean the same in a trial as in the driver.
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    # Ray Train hands on one report of its workers at each poll; its own period is 2 s.
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
+}
+"""Environment of the driver's Ray and of every process of a trial."""
+
+DRIVER_ENVIRONMENT = {
+    # An interrupt must end the study; Tune's own handler would end only the search in it.
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+}
+
+LOCAL = "local"
+
 LOCAL_OBJECT_STORE_BYTES = 150 * 1024**2
 """Ray's smallest sensible store: trials read their data from the cache on disk."""
+
+
+def cluster_address(address: str | None) -> str:
+    """`address`, else RAY_ADDRESS, else `local`: a cluster of this machine alone."""
+    return address or os.environ.get("RAY_ADDRESS") or LOCAL
 
 
 @contextmanager
@@ -34,10 +58,11 @@ def connected(address: str | None) -> Iterator[tuple[Node, ...]]:
     Raises:
         InputError: there is no cluster at the address.
     """
-    target = address or os.environ.get("RAY_ADDRESS") or "local"
-    os.environ.update({k: v for k, v in quiet_environment().items() if k not in os.environ})
+    target = cluster_address(address)
+    for name, value in (ENVIRONMENT | DRIVER_ENVIRONMENT).items():
+        os.environ.setdefault(name, value)
     local: dict[str, Any] = {}
-    if target == "local":
+    if target == LOCAL:
         local = {
             "include_dashboard": False,
             "object_store_memory": LOCAL_OBJECT_STORE_BYTES,
@@ -48,7 +73,7 @@ def connected(address: str | None) -> Iterator[tuple[Node, ...]]:
             address=target,
             log_to_driver=False,
             logging_level=logging.ERROR,
-            runtime_env={"env_vars": quiet_environment()},
+            runtime_env={"env_vars": ENVIRONMENT},
             **local,
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -64,6 +89,10 @@ def connected(address: str | None) -> Iterator[tuple[Node, ...]]:
         ray.shutdown()
 
 
+def _task_name(trial: Trial) -> str:
+    return TrialTask.of_config(trial.config).name
+
+
 def run_tasks(
     *,
     name: str,
@@ -73,8 +102,7 @@ def run_tasks(
     recorder: Recorder,
     searcher: Searcher,
     samples: int,
-    scheduler: TrialScheduler | None = None,
-    seconds: float | None = None,
+    asha: AsyncHyperBandScheduler | None = None,
 ) -> None:
     """Let Tune execute what the searcher hands out, in actors that are used again."""
     trainable = tune.with_parameters(run_task, objective_key=objective_key)
@@ -82,10 +110,10 @@ def run_tasks(
         tune.with_resources(trainable, trial_resources(scaling)),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
-            scheduler=scheduler or FIFOScheduler(),
+            scheduler=asha or FIFOScheduler(),
             num_samples=samples,
             reuse_actors=True,
-            time_budget_s=seconds,
+            trial_dirname_creator=_task_name,
         ),
         run_config=tune.RunConfig(
             name=name,

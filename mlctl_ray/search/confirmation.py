@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from collections.abc import Sequence
+from typing import Any
+
+from ray.tune.search import Searcher
 
 from ..config import VARIANTS, StudyConfig, plain
-from .protocol import TrialTask
+from .protocol import OBJECTIVE, TrialTask
 from .results import ReplicateResult, TrialResult
 from .sampling import replicate_seed
 from .storage import StudyFolder
+from .trainable import read_metrics
 
 BEST = "best"
 
@@ -45,6 +48,39 @@ def confirmation_tasks(
 
 def read_replicate(task: TrialTask) -> ReplicateResult:
     """The metrics that a confirmation run left in its folder."""
-    file = Path(task.folder) / "metrics.json"
-    metrics = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
-    return ReplicateResult(str(task.variant), int(task.run["seed"]), metrics)
+    return ReplicateResult(str(task.variant), int(task.run["seed"]), read_metrics(task))
+
+
+class ListedTasks(Searcher):
+    """Hands out a fixed list of tasks."""
+
+    def __init__(self, tasks: Sequence[TrialTask], concurrency: int) -> None:
+        super().__init__(metric=OBJECTIVE, mode="max")
+        self._waiting = list(tasks)
+        self._concurrency = concurrency
+        self._live: set[str] = set()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its searcher for a restore that a study does not use."""
+        return {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next task, None while all places are taken, FINISHED at the end."""
+        if not self._waiting:
+            return str(Searcher.FINISHED)
+        if len(self._live) >= self._concurrency:
+            return None
+        self._live.add(trial_id)
+        return self._waiting.pop(0).to_config()
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Free the place."""
+        self._live.discard(trial_id)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: finished replicates are known by their metrics."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: finished replicates are known by their metrics."""

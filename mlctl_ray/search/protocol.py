@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from ..training.run import Report
 OBJECTIVE = "objective"
 STEP = "step"
 FINAL = "final"
+ERROR = "error"
 _TASK = "task"
 _METRIC_GROUPS = ("validation/", "test/", "train/", "tokenizer/", "cost/")
 
@@ -54,6 +56,18 @@ def to_result(report: Report, objective_key: str) -> dict[str, Any]:
         OBJECTIVE: report.metrics[objective_key],
         **report.metrics,
     }
+
+
+def to_failure(error: BaseException) -> dict[str, Any]:
+    """A failure that is the configuration's own, as a last Tune result: the process stays warm."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return {STEP: 0, FINAL: False, OBJECTIVE: math.nan, ERROR: lines[0]}
+
+
+def failure_of(result: Mapping[str, Any]) -> str | None:
+    """The reason why a trial failed by itself; None if it did not."""
+    reason = result.get(ERROR)
+    return None if reason is None else str(reason)
 
 
 def is_final(result: Mapping[str, Any]) -> bool:

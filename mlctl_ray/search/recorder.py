@@ -11,8 +11,7 @@ from ray.tune.experiment import Trial
 
 from ..config import flatten
 from ..tracking import RunState, Tracker
-from .protocol import OBJECTIVE, STEP, TrialTask, is_final, metrics_of
-from .trainable import ERROR_FILE
+from .protocol import OBJECTIVE, STEP, TrialTask, failure_of, is_final, metrics_of
 
 ARTIFACTS = ("config.yaml", "predictions", "pairs")
 Say = Callable[[str], None]
@@ -26,7 +25,7 @@ class Recorder(Callback):
         study_run: run id of the study.
         environment: JSON text kept with every run.
         say: prints one line.
-        known_runs: run ids of trials that an earlier driver left running, by number.
+        known_runs: run ids of trials and replicates that an earlier driver began, by name.
     """
 
     def __init__(
@@ -35,7 +34,7 @@ class Recorder(Callback):
         study_run: str,
         environment: str,
         say: Say,
-        known_runs: Mapping[int, str] | None = None,
+        known_runs: Mapping[str, str] | None = None,
     ) -> None:
         self._tracker = tracker
         self._study_run = study_run
@@ -43,7 +42,10 @@ class Recorder(Callback):
         self._say = say
         self._known_runs = dict(known_runs or {})
         self._runs: dict[str, str] = {}
-        self.failures: list[str] = []
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its callbacks for a restore that a study does not use."""
+        return {}
 
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
@@ -60,6 +62,10 @@ class Recorder(Callback):
         )
 
     def _begin(self, task: TrialTask) -> str:
+        if task.name in self._known_runs:
+            run = self._known_runs[task.name]
+            self._tracker.resume(run)
+            return run
         params = flatten(task.run)
         if task.number is None:
             return self._tracker.start_replicate(
@@ -69,10 +75,6 @@ class Recorder(Callback):
                 name=task.name,
                 params=params,
             )
-        if task.number in self._known_runs:
-            run = self._known_runs[task.number]
-            self._tracker.resume(run)
-            return run
         tags = {"mlctl.variant": task.variant} if task.variant else {}
         return self._tracker.start_trial(
             self._study_run, number=task.number, name=task.name, params=params, tags=tags
@@ -87,7 +89,7 @@ class Recorder(Callback):
         **info: Any,
     ) -> None:
         """Log one evaluation as one batch."""
-        if STEP not in result:
+        if STEP not in result or failure_of(result) is not None:
             return
         self._tracker.log_metrics(self._runs[trial.trial_id], metrics_of(result), int(result[STEP]))
         task = TrialTask.of_config(trial.config)
@@ -99,39 +101,46 @@ class Recorder(Callback):
     def on_trial_complete(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """Keep the artifacts and end the run as finished or pruned."""
-        state = RunState.FINISHED if is_final(trial.last_result or {}) else RunState.PRUNED
-        self._end(trial, state)
-        if state is RunState.PRUNED:
+        """Keep the artifacts and end the run as finished, pruned or failed."""
+        last = trial.last_result or {}
+        reason = failure_of(last)
+        if reason is not None:
+            self._fail(trial, reason)
+        elif is_final(last):
+            self._end(trial, RunState.FINISHED)
+        else:
+            self._end(trial, RunState.PRUNED)
             self._say(f"{TrialTask.of_config(trial.config).name} stopped at a rung")
 
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """End the run as failed, with the reason in one line."""
-        task = TrialTask.of_config(trial.config)
-        reason = _reason(Path(task.folder), trial)
-        self.failures.append(f"{task.name}: {reason}")
-        self._end(trial, RunState.FAILED, reason)
+        """End the run as failed: its process died, or has a defect."""
+        lines = str(trial.get_error() or "").strip().splitlines()
+        self._fail(trial, lines[-1] if lines else "ended without a reason; see the log of Ray")
+
+    def refused(self, task: TrialTask, reason: str) -> None:
+        """Record a trial whose combination of values the configuration does not allow."""
+        run = self._begin(task)
+        self._tracker.finish(run, RunState.FAILED, error=reason)
         self._say(f"{task.name} failed: {reason}")
+
+    def _fail(self, trial: Trial, reason: str) -> None:
+        self._end(trial, RunState.FAILED, reason)
+        self._say(f"{TrialTask.of_config(trial.config).name} failed: {reason}")
 
     def _end(self, trial: Trial, state: RunState, error: str | None = None) -> None:
         run = self._runs.get(trial.trial_id)
         if run is None:
             return
         folder = Path(TrialTask.of_config(trial.config).folder)
-        for name in ARTIFACTS:
-            if (folder / name).exists():
-                inside = name if (folder / name).is_dir() else None
-                self._tracker.log_artifacts(run, folder / name, inside)
+        log_artifacts(self._tracker, run, folder)
         self._tracker.log_text(run, self._environment, "environment.json")
         self._tracker.finish(run, state, error=error)
 
 
-def _reason(folder: Path, trial: Trial) -> str:
-    file = folder / ERROR_FILE
-    if file.is_file():
-        return file.read_text(encoding="utf-8").strip().splitlines()[0]
-    error = trial.get_error()
-    lines = str(error).strip().splitlines() if error else []
-    return lines[-1] if lines else "ended without a reason; see the log of Ray"
+def log_artifacts(tracker: Tracker, run: str, folder: Path) -> None:
+    """Keep what a run left in its folder."""
+    for name in ARTIFACTS:
+        if (folder / name).exists():
+            tracker.log_artifacts(run, folder / name, name if (folder / name).is_dir() else None)

@@ -20,7 +20,7 @@ def print_plan(console: Console, config: StudyConfig, plan: StudyPlan) -> None:
     console.print(to_yaml(config), markup=False, highlight=False, soft_wrap=True)
     space = Table("parameter", "domain", title="search space")
     for name, domain in config.study.space.items():
-        fields = {k: v for k, v in plain(domain).items() if v not in (None, False)}
+        fields = {k: v for k, v in plain(domain).items() if v is not None and v is not False}
         space.add_row(name, ", ".join(f"{k}: {v}" for k, v in fields.items()))
     console.print(space)
     scaling = config.scaling
@@ -48,7 +48,8 @@ def _number(value: float | None, form: str) -> str:
 def print_result(console: Console, config: StudyConfig, result: StudyResult) -> None:
     """The ranking, the confirmation, and where to look next."""
     title = f"study {result.name}: trials by {config.study.selection} on validation"
-    table = Table("rank", "trial", "state", "levels", "objective %", "parameters", title=title)
+    table = Table("rank", "trial", "state", "levels", "objective %", title=title)
+    table.add_column("parameters", overflow="fold")
     for rank, trial in enumerate(result.ranking, start=1):
         table.add_row(
             str(rank),

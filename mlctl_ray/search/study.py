@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import optuna
 from ray.tune.schedulers import AsyncHyperBandScheduler
@@ -13,14 +13,16 @@ from ray.tune.search import Searcher
 from ..config import StudyConfig, flatten, plain, to_yaml
 from ..errors import StudyFailure
 from ..tracking import RunState, StudyReader, Tracker, environment_record
+from ..tracking.uri import redacted
 from .checks import check_study
 from .cluster import connected, run_tasks
-from .confirmation import confirmation_tasks, read_replicate
+from .confirmation import ListedTasks, confirmation_tasks, read_replicate
 from .plan import make_plan
-from .protocol import OBJECTIVE, STEP, TrialTask
 from .recorder import Recorder
 from .results import ReplicateResult, StudyResult, TrialResult, rank_trials
 from .searcher import StudySearcher
+from .settling import INTERRUPTED, settle
+from .stopping import make_asha
 from .storage import StudyFolder, open_study
 from .trainable import objective_key
 
@@ -48,29 +50,89 @@ def run_study(
         InputError: something is wrong with the input; nothing was started.
         StudyFailure: no trial came to its end.
     """
-    uri = check_study(config, resume=resume, tracking_uri=tracking_uri)
+    uri = check_study(config, resume=resume, address=address, tracking_uri=tracking_uri)
     folder = StudyFolder.of(config)
     with connected(address) as nodes:
         plan = make_plan(config, nodes)
         study = open_study(config, folder, resume=resume)
         tracker = Tracker(uri, config.study.name)
-        record = _start(tracker, config, resume=resume)
+        environment = json.dumps(environment_record(), indent=1, sort_keys=True)
+        record = _start(tracker, config, environment, resume=resume)
         say(
             f"study {config.study.name}: {plan.trials} trials, {plan.concurrency} at once; "
-            f"tracking {uri}"
+            f"tracking {redacted(uri)}"
         )
         state = RunState.FAILED
         try:
-            _search(config, study, folder, tracker, record, plan.concurrency, uri, say)
+            children = settle(tracker, StudyReader(uri), study, folder) if resume else ()
+            session = _Session(
+                config=config,
+                folder=folder,
+                tracker=tracker,
+                record=record,
+                environment=environment,
+                concurrency=plan.concurrency,
+                say=say,
+                begun={run.name: run.run_id for run in children},
+                finished=frozenset(r.name for r in children if r.state is RunState.FINISHED),
+            )
+            _search(session, study)
             ranking = rank_trials(study, config)
-            replicates = _confirm(config, folder, tracker, record, plan.concurrency, ranking, say)
+            replicates = _confirm(session, ranking)
             state = RunState.FINISHED
         finally:
+            for run in tracker.open_runs(record):
+                tracker.finish(run.run_id, RunState.FAILED, error=INTERRUPTED)
             tracker.finish(record, state)
     return StudyResult(config.study.name, uri, str(folder.root), ranking, replicates)
 
 
-def _start(tracker: Tracker, config: StudyConfig, *, resume: bool) -> str:
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """What both stages of a study share.
+
+    Attributes:
+        record: run id of the study.
+        begun: run ids of children that an earlier driver began, by name.
+        finished: names of the children among them that came to their end.
+    """
+
+    config: StudyConfig
+    folder: StudyFolder
+    tracker: Tracker
+    record: str
+    environment: str
+    concurrency: int
+    say: Say
+    begun: Mapping[str, str]
+    finished: frozenset[str]
+
+    def recorder(self) -> Recorder:
+        """A recorder of one stage."""
+        return Recorder(self.tracker, self.record, self.environment, self.say, self.begun)
+
+    def run(
+        self,
+        name: str,
+        recorder: Recorder,
+        searcher: Searcher,
+        samples: int,
+        asha: AsyncHyperBandScheduler | None,
+    ) -> None:
+        """Let Tune execute one stage."""
+        run_tasks(
+            name=name,
+            folder=self.folder,
+            scaling=self.config.scaling,
+            objective_key=objective_key(self.config, self.config.study.selection),
+            recorder=recorder,
+            searcher=searcher,
+            samples=samples,
+            asha=asha,
+        )
+
+
+def _start(tracker: Tracker, config: StudyConfig, environment: str, *, resume: bool) -> str:
     nli, study = config.data.nli, config.study
     tags = {
         "mlctl.task": config.task,
@@ -92,117 +154,33 @@ def _start(tracker: Tracker, config: StudyConfig, *, resume: bool) -> str:
     }
     run = tracker.start_study(params, tags)
     tracker.log_text(run, to_yaml(config), "config.yaml")
-    tracker.log_text(run, _environment(), "environment.json")
+    tracker.log_text(run, environment, "environment.json")
     return run
 
 
-def _environment() -> str:
-    return json.dumps(environment_record(), indent=1, sort_keys=True)
-
-
-def _search(
-    config: StudyConfig,
-    study: optuna.Study,
-    folder: StudyFolder,
-    tracker: Tracker,
-    record: str,
-    concurrency: int,
-    uri: str,
-    say: Say,
-) -> None:
-    searcher = StudySearcher(study, config, folder, concurrency)
+def _search(session: _Session, study: optuna.Study) -> None:
+    config = session.config
+    recorder = session.recorder()
+    searcher = StudySearcher(
+        study, config, session.folder, session.concurrency, refused=recorder.refused
+    )
     remaining = searcher.remaining()
-    if not remaining:
-        return
-    known = {
-        run.number: run.run_id
-        for run in StudyReader(uri).read(config.study.name).trials
-        if run.number is not None
-    }
-    hours = config.study.max_hours
-    run_tasks(
-        name="search",
-        folder=folder,
-        scaling=config.scaling,
-        objective_key=objective_key(config, config.study.selection),
-        recorder=Recorder(tracker, record, _environment(), say, known),
-        searcher=searcher,
-        samples=remaining,
-        scheduler=_scheduler(config),
-        seconds=None if hours is None else hours * 3600,
-    )
+    if remaining:
+        session.run("search", recorder, searcher, remaining, make_asha(config))
 
 
-def _scheduler(config: StudyConfig) -> AsyncHyperBandScheduler | None:
-    asha, every = config.study.asha, config.optimisation.evaluate_every
-    if asha is None or every is None:
-        return None
-    return AsyncHyperBandScheduler(
-        time_attr=STEP,
-        metric=OBJECTIVE,
-        mode="max",
-        max_t=config.optimisation.steps,
-        grace_period=min(asha.grace_evaluations * every, config.optimisation.steps),
-        reduction_factor=asha.reduction_factor,
-    )
-
-
-def _confirm(
-    config: StudyConfig,
-    folder: StudyFolder,
-    tracker: Tracker,
-    record: str,
-    concurrency: int,
-    ranking: tuple[TrialResult, ...],
-    say: Say,
-) -> tuple[ReplicateResult, ...]:
+def _confirm(session: _Session, ranking: tuple[TrialResult, ...]) -> tuple[ReplicateResult, ...]:
     best = next((trial for trial in ranking if trial.state == "finished"), None)
     if best is None:
         raise StudyFailure(
-            f"study {config.study.name!r}: no trial came to its end; the reasons are in the "
-            "tracking store under mlctl.error"
+            f"study {session.config.study.name!r}: no trial came to its end; the reasons are in "
+            "the tracking store under mlctl.error"
         )
-    tracker.set_tags(record, {"mlctl.best_trial": str(best.number)})
-    tasks = confirmation_tasks(config, best, folder)
-    waiting = [task for task in tasks if read_replicate(task).metrics is None]
+    session.tracker.set_tags(session.record, {"mlctl.best_trial": str(best.number)})
+    tasks = confirmation_tasks(session.config, best, session.folder)
+    waiting = [task for task in tasks if task.name not in session.finished]
     if waiting:
-        say(f"confirmation: {len(waiting)} runs on the test split")
-        run_tasks(
-            name="confirmation",
-            folder=folder,
-            scaling=config.scaling,
-            objective_key=objective_key(config, config.study.selection),
-            recorder=Recorder(tracker, record, _environment(), say),
-            searcher=_Listed(waiting, concurrency),
-            samples=len(waiting),
-        )
+        session.say(f"confirmation: {len(waiting)} runs on the test split")
+        searcher = ListedTasks(waiting, session.concurrency)
+        session.run("confirmation", session.recorder(), searcher, len(waiting), None)
     return tuple(read_replicate(task) for task in tasks)
-
-
-class _Listed(Searcher):
-    """Hands out a fixed list of tasks."""
-
-    def __init__(self, tasks: list[TrialTask], concurrency: int) -> None:
-        super().__init__(metric=OBJECTIVE, mode="max")
-        self._waiting = list(tasks)
-        self._concurrency = concurrency
-        self._live: set[str] = set()
-
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        if len(self._live) >= self._concurrency:
-            return None
-        if not self._waiting:
-            return str(Searcher.FINISHED)
-        self._live.add(trial_id)
-        return self._waiting.pop(0).to_config()
-
-    def on_trial_complete(
-        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
-    ) -> None:
-        self._live.discard(trial_id)
-
-    def save(self, checkpoint_path: str) -> None:
-        """Nothing: finished replicates are known by their metrics."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Nothing: finished replicates are known by their metrics."""

@@ -6,7 +6,6 @@ Layout: ``backbone/`` (save_pretrained and tokenizer), ``heads.safetensors``, ``
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from ..config import RunConfig, parse_yaml, to_yaml, validate
+from ..config import RunConfig, flatten, parse_yaml, plain, to_yaml, validate
 from ..data.tokenizer import TextTokenizer, load_tokenizer
 from ..errors import InputError
 from ..evaluation.workers import Workers
@@ -76,10 +75,10 @@ def save_checkpoint(
 def _swap(partial: Path, folder: Path) -> None:
     """Put the new folder in the old one's place; at every moment one of the two is whole."""
     old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
-        os.replace(folder, old)
-    os.replace(partial, folder)
+        shutil.rmtree(old, ignore_errors=True)
+        folder.replace(old)
+    partial.replace(folder)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -89,6 +88,29 @@ def find_checkpoint(folder: Path) -> Path | None:
         if (candidate / _COMPLETE).is_file():
             return candidate
     return None
+
+
+def check_same_run(folder: Path, config: RunConfig) -> None:
+    """Refuse to go on from a checkpoint of another run.
+
+    Raises:
+        InputError: names the first field that differs; resources, evaluation and the place of the
+            cache may.
+    """
+    before, now = (flatten(plain(value)) for value in (_read_config(folder), config))
+    for name in sorted(before.keys() | now.keys()):
+        if name.startswith(("scaling.", "evaluation.")) or name == "data.cache":
+            continue
+        if before.get(name) != now.get(name):
+            raise InputError(
+                f"{name}: {now.get(name)!r} cannot go on from the checkpoint {str(folder)!r}, "
+                f"which was trained with {before.get(name)!r}"
+            )
+
+
+def _read_config(folder: Path) -> RunConfig:
+    path = folder / "config.yaml"
+    return validate(RunConfig, parse_yaml(path.read_text(encoding="utf-8"), path.name), str(path))
 
 
 def load_weights(folder: Path, model: MlctlModel) -> None:
@@ -126,8 +148,7 @@ def open_checkpoint(folder: str | Path) -> tuple[MlctlModel, TextTokenizer, RunC
     path = find_checkpoint(Path(folder).expanduser())
     if path is None:
         raise InputError(f"checkpoint: {str(folder)!r} is not a complete checkpoint folder")
-    text = (path / "config.yaml").read_text(encoding="utf-8")
-    config = validate(RunConfig, parse_yaml(text, "config.yaml"), str(path / "config.yaml"))
+    config = _read_config(path)
     tokenizer = load_tokenizer(str(path / "backbone"))
     saved = config.model.model_copy(update={"name": str(path / "backbone"), "scratch": None})
     backbone = build_backbone(saved, tokenizer)

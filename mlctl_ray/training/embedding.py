@@ -57,8 +57,13 @@ class MicroOutput:
     denoising: Tensor | None = None
 
 
-def forward_nli(model: MlctlModel, micro: NliMicro, pad_id: int) -> MicroOutput:
-    """One encoder pass over examples and views; the summed task loss and the pair vectors."""
+def forward_nli(
+    model: MlctlModel, micro: NliMicro, pad_id: int, *, losses: bool = True
+) -> MicroOutput:
+    """One encoder pass over examples and views; the summed task loss and the pair vectors.
+
+    Without `losses` the task is left out; what is embedded draws the same random numbers.
+    """
     batch = micro.batch
     if micro.views is None:
         states = model.encode(batch.input_ids_BL, batch.attention_mask_BL)
@@ -68,24 +73,34 @@ def forward_nli(model: MlctlModel, micro: NliMicro, pad_id: int) -> MicroOutput:
     states = model.encode(ids, mask)
     layers = model.layers(states)
     pairs = model.project("label", model.sentences(layers, mask))
+    if not losses:
+        return MicroOutput({"label/pair": pairs})
     originals = EncoderStates(states.first_BLD[:rows], states.last_BLD[:rows], mask[:rows])
     return MicroOutput({"label/pair": pairs}, task=_task_loss(model, originals, batch.labels_B))
 
 
 def forward_parallel(
-    model: MlctlModel, micro: ParallelMicro, levels: Sequence[Level], pad_id: int
+    model: MlctlModel,
+    micro: ParallelMicro,
+    levels: Sequence[Level],
+    pad_id: int,
+    *,
+    losses: bool = True,
 ) -> MicroOutput:
-    """One encoder pass over both sides; the vectors of each level, and the denoising loss."""
+    """One encoder pass over both sides; the vectors of each level, and the denoising loss.
+
+    Without `losses` the denoising is left out; what is embedded draws the same random numbers.
+    """
     embeddings: dict[str, Tensor] = {}
     if levels:
         embeddings = _pair_embeddings(model, micro.batch, levels, pad_id)
     denoising = None
-    if micro.corrupted:
-        losses = [
+    if micro.corrupted and losses:
+        sides = [
             model.denoising_loss(side.input_ids_BL, side.attention_mask_BL, side.labels_BT)
             for side in micro.corrupted
         ]
-        denoising = torch.stack(losses).sum()
+        denoising = torch.stack(sides).sum()
     return MicroOutput(embeddings, denoising=denoising)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from ..config import RunConfig, ScalingConfig, plain, validate
+from ..errors import InputError, TrialFailure
 from ..evaluation.data import Split
 from ..evaluation.workers import Workers
 from .run import Report, RunResult, run_training
@@ -92,7 +93,7 @@ def _worker(loop: dict[str, Any]) -> None:
 
 
 def quiet_environment() -> dict[str, str]:
-    """Environment of the workers: no progress bars, Tune's own loggers off, one process's threads."""
+    """Environment of the workers: no progress bars, and Tune's own loggers off."""
     return {
         "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
         "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
@@ -113,12 +114,19 @@ def train_over_workers(
     """A single run over several workers, on a cluster or on this machine.
 
     The reports are handed on at the end: Ray Train keeps them in the workers until then.
+
+    Raises:
+        InputError: the workers do not fit on this machine, or wrong input was found by a worker.
+        TrialFailure: a loss or gradient is not finite.
     """
     import ray
+    from ray.train import TrainingFailedError
 
     target = address or os.environ.get("RAY_ADDRESS") or "local"
     ray.init(address=target, log_to_driver=False, runtime_env={"env_vars": quiet_environment()})
     try:
+        if target == "local":
+            _check_fit(config.scaling, ray.cluster_resources())
         fit_workers(
             config,
             folder,
@@ -127,11 +135,33 @@ def train_over_workers(
             name="train",
             to_metrics=_metrics,
         )
+    except TrainingFailedError as error:
+        raise _own_failure(error) or error from None
     finally:
         ray.shutdown()
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     report(Report(config.optimisation.steps, True, metrics))
     return RunResult(metrics, folder)
+
+
+def _check_fit(scaling: ScalingConfig, have: Mapping[str, float]) -> None:
+    """Refuse workers that would wait for ever; a cluster elsewhere may still grow."""
+    each = {"CPU": scaling.cpus_per_worker, "GPU": scaling.gpus_per_worker}
+    for kind, amount in each.items():
+        if scaling.workers * amount > have.get(kind, 0):
+            raise InputError(
+                f"scaling.workers: {scaling.workers} with {amount} {kind} each do not fit on this "
+                f"machine's {have.get(kind, 0):g} {kind}"
+            )
+
+
+def _own_failure(error: Exception) -> InputError | TrialFailure | None:
+    """What a worker raised of this package's own, without Ray's wrapping."""
+    for failure in getattr(error, "worker_failures", {}).values():
+        cause = getattr(failure, "cause", None) or failure
+        if isinstance(cause, InputError | TrialFailure):
+            return cause
+    return None
 
 
 def _metrics(report: Report) -> Mapping[str, Any]:

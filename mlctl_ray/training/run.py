@@ -104,7 +104,8 @@ def _measure(
     trainer: Trainer, progress: Progress, splits: Sequence[Split], folder: Path
 ) -> dict[str, float]:
     metrics = {keys.loss_key(name): value for name, value in progress.losses.items()}
-    metrics[keys.SAMPLES_PER_SECOND] = progress.samples_per_second
+    if progress.samples_per_second:
+        metrics[keys.SAMPLES_PER_SECOND] = progress.samples_per_second
     for split in splits:
         evaluation = _evaluate(trainer, split, complete=progress.final)
         metrics |= evaluation.metrics

@@ -42,6 +42,14 @@ class StepLosses:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class _Shares:
+    """NLI examples of this worker, and noise pieces of all workers divided by their number."""
+
+    examples: int
+    noise_pieces: float
+
+
 class StepComputer:
     """Computes losses and gradients of a step's micro-batches."""
 
@@ -56,24 +64,38 @@ class StepComputer:
 
         Contrastive rows of one micro-batch a kind are back-propagated at once; more of them go
         through the gradient cache, which gives the gradient of the single large batch.
+        Micro-batches without contrastive rows are back-propagated one by one.
         """
+        shares = self._shares(micros)
+        coupled = [micro for micro in micros if _embeds(micro, phase)]
         pieces = max(
-            sum(isinstance(micro, kind) for micro in micros) for kind in (NliMicro, ParallelMicro)
+            sum(isinstance(micro, kind) for micro in coupled) for kind in (NliMicro, ParallelMicro)
         )
-        contrastive = bool(phase.parallel_levels) or phase.label
-        if contrastive and pieces > 1:
-            sums = self._backward_cached(micros, phase)
-        elif contrastive:
-            sums = self._backward_at_once(micros, phase)
-        else:
-            sums = self._backward_each(micros, phase)
+        sums: dict[str, Tensor] = {}
+        if pieces > 1:
+            self._backward_cached(coupled, phase, shares, sums)
+        elif pieces == 1:
+            self._backward_at_once(coupled, phase, shares, sums)
+        alone = [micro for micro in micros if not _embeds(micro, phase)]
+        self._backward_each(alone, phase, shares, sums)
         return self._synchronise(sums)
 
-    def _forward(self, micro: Micro, phase: Phase) -> MicroOutput:
+    def _forward(self, micro: Micro, phase: Phase, *, losses: bool = True) -> MicroOutput:
         with autocast(self.config.optimisation.precision, self.workers.device):
             if isinstance(micro, NliMicro):
-                return forward_nli(self.model, micro, self.pad_id)
-            return forward_parallel(self.model, micro, phase.parallel_levels, self.pad_id)
+                return forward_nli(self.model, micro, self.pad_id, losses=losses)
+            levels = phase.parallel_levels
+            return forward_parallel(self.model, micro, levels, self.pad_id, losses=losses)
+
+    def _shares(self, micros: Sequence[Micro]) -> _Shares:
+        """What sums are divided by; gradients are averaged over the workers afterwards."""
+        examples = sum(len(m.batch.labels_B) for m in micros if isinstance(m, NliMicro))
+        corrupted = [side for m in micros if isinstance(m, ParallelMicro) for side in m.corrupted]
+        if not corrupted:
+            return _Shares(examples, 1.0)
+        # Workers have different numbers of noise pieces, and the mean is over those of all.
+        pieces = torch.stack([(side.labels_BT != IGNORED).sum() for side in corrupted]).sum()
+        return _Shares(examples, self.workers.sum_(pieces).item() / self.workers.size)
 
     def _contrastive(
         self, embeddings: Mapping[str, Tensor], micros: Sequence[Micro], phase: Phase
@@ -89,54 +111,47 @@ class StepComputer:
         named: dict[str, Tensor] = {name: value.loss.detach() for name, value in losses.items()}
         return weighted_sum(objective, losses), named
 
-    def _own(
-        self, output: MicroOutput, micros: Sequence[Micro]
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def _own(self, output: MicroOutput, shares: _Shares) -> tuple[Tensor, dict[str, Tensor]]:
         """Weighted losses that need no other row, as this worker's share of the mean."""
         named: dict[str, Tensor] = {}
-        if output.task is not None:
-            rows = sum(len(m.batch.labels_B) for m in micros if isinstance(m, NliMicro))
-            named["task"] = output.task / rows
-        if output.denoising is not None:
-            pieces = sum(
-                int((side.labels_BT != IGNORED).sum())
-                for micro in micros
-                if isinstance(micro, ParallelMicro)
-                for side in micro.corrupted
-            )
-            named["denoising"] = output.denoising / max(1, pieces)
         total = torch.zeros((), device=self.workers.device)
-        for name, value in named.items():
-            weight = 1.0 if name == "task" else self.config.objective.span_corruption.weight
-            total = total + weight * value
+        if output.task is not None:
+            named["task"] = output.task / shares.examples
+            total = total + named["task"]
+        if output.denoising is not None:
+            named["denoising"] = output.denoising / shares.noise_pieces
+            total = total + self.config.objective.span_corruption.weight * named["denoising"]
         return total, {name: value.detach() for name, value in named.items()}
 
-    def _backward_each(self, micros: Sequence[Micro], phase: Phase) -> dict[str, Tensor]:
-        sums: dict[str, Tensor] = {}
+    def _backward_each(
+        self, micros: Sequence[Micro], phase: Phase, shares: _Shares, sums: dict[str, Tensor]
+    ) -> None:
         for micro in micros:
-            total, named = self._own(self._forward(micro, phase), micros)
+            total, named = self._own(self._forward(micro, phase), shares)
             total.backward()
             _add(sums, {"total": total.detach(), **named})
-        return sums
 
-    def _backward_at_once(self, micros: Sequence[Micro], phase: Phase) -> dict[str, Tensor]:
+    def _backward_at_once(
+        self, micros: Sequence[Micro], phase: Phase, shares: _Shares, sums: dict[str, Tensor]
+    ) -> None:
         outputs = [self._forward(micro, phase) for micro in micros]
         embeddings = {name: rows for o in outputs for name, rows in o.embeddings.items()}
         total, named = self._contrastive(embeddings, micros, phase)
-        sums = dict(named)
+        _add(sums, named)
         for output in outputs:
-            own, terms = self._own(output, micros)
+            own, terms = self._own(output, shares)
             total = total + own
             _add(sums, terms)
         total.backward()
-        return {"total": total.detach(), **sums}
+        _add(sums, {"total": total.detach()})
 
-    def _backward_cached(self, micros: Sequence[Micro], phase: Phase) -> dict[str, Tensor]:
+    def _backward_cached(
+        self, micros: Sequence[Micro], phase: Phase, shares: _Shares, sums: dict[str, Tensor]
+    ) -> None:
         embedded = [
-            embed_without_gradient(lambda m: self._forward(m, phase).embeddings, micro)
-            for micro in micros
+            embed_without_gradient(lambda m: self._forward(m, phase, losses=False).embeddings, m)
+            for m in micros
         ]
-        sums: dict[str, Tensor] = {}
 
         def coupled(embeddings: Mapping[str, Tensor]) -> Tensor:
             total, named = self._contrastive(embeddings, micros, phase)
@@ -144,20 +159,24 @@ class StepComputer:
             return total
 
         total, gradients = cache_gradients([rows for _, rows in embedded], coupled)
-        sums["total"] = total
+        _add(sums, {"total": total})
         for micro, (rng, _), cached in zip(micros, embedded, gradients, strict=True):
             with replay(rng):
                 output = self._forward(micro, phase)
-            own, terms = self._own(output, micros)
+            own, terms = self._own(output, shares)
             (surrogate(output.embeddings, cached) + own).backward()
             _add(sums, {"total": own.detach(), **terms})
-        return sums
 
     def _synchronise(self, sums: Mapping[str, Tensor]) -> StepLosses:
         absent = torch.tensor(float("nan"), device=self.workers.device)
         values = torch.stack([sums.get(name, absent).float() for name in TERMS])
         average_gradients(self.model.parameters(), self.workers)
         return StepLosses(self.workers.sum_(values) / self.workers.size)
+
+
+def _embeds(micro: Micro, phase: Phase) -> bool:
+    """Whether a micro-batch has rows of a contrastive level."""
+    return phase.label if isinstance(micro, NliMicro) else bool(phase.parallel_levels)
 
 
 def average_gradients(parameters: Iterable[nn.Parameter], workers: Workers) -> None:

@@ -15,7 +15,7 @@ from ..errors import TrialFailure
 from ..evaluation.workers import Workers
 from ..model import MlctlModel, build_backbone
 from .batches import StepBatches
-from .checkpoint import LoopState, load_state, load_weights, save_checkpoint
+from .checkpoint import LoopState, check_same_run, load_state, load_weights, save_checkpoint
 from .data import TrainingData
 from .schedule import learning_rate, phase_of
 from .step import TERMS, StepComputer, StepLosses
@@ -29,7 +29,8 @@ class Progress:
         step: optimiser steps done.
         final: whether this was the last step.
         losses: mean of each loss term since the previous pause, by term.
-        samples_per_second: encoder inputs trained a second since the previous pause.
+        samples_per_second: encoder inputs trained a second since the previous pause; 0 when a run
+            that had ended was resumed.
     """
 
     step: int
@@ -63,7 +64,12 @@ class Trainer:
         self._batches = StepBatches(config, data, workers)
 
     def resume(self, checkpoint: Path) -> None:
-        """Go on from a checkpoint of the same configuration, to the bit on CPU."""
+        """Go on from a checkpoint of the same configuration, to the bit on CPU.
+
+        Raises:
+            InputError: the checkpoint is of another configuration or number of workers.
+        """
+        check_same_run(checkpoint, self.config)
         load_weights(checkpoint, self.model)
         state = load_state(checkpoint, self.workers)
         self.optimiser.load_state_dict(state.optimiser)
@@ -80,9 +86,16 @@ class Trainer:
     def run(self, pauses: frozenset[int]) -> Iterator[Progress]:
         """Train to the end; pause after the steps in `pauses` and after the last one.
 
+        A checkpoint is saved while the loop pauses. After the last step's it pauses once more, so
+        that a run that was killed between its checkpoint and its evaluation ends as it would have.
+
         Raises:
             TrialFailure: a loss or gradient is not finite; names the step and the losses.
         """
+        if self.step == self.config.optimisation.steps:
+            yield Progress(self.step, True, self._sums.means(), 0.0)
+            return
+        self._sums.reset()
         started, rows = time.perf_counter(), 0
         while self.step < self.config.optimisation.steps:
             rows += self._train_step()
@@ -90,7 +103,8 @@ class Trainer:
             if final or self.step in pauses:
                 elapsed = time.perf_counter() - started
                 speed = rows * self.workers.size / elapsed
-                yield Progress(self.step, final, self._sums.drain(), speed)
+                yield Progress(self.step, final, self._sums.means(), speed)
+                self._sums.reset()
                 started, rows = time.perf_counter(), 0
 
     def _train_step(self) -> int:
@@ -135,15 +149,16 @@ class _LossSums:
         self.total += values.nan_to_num(nan=0.0)
         self.count += ~values.isnan()
 
-    def drain(self) -> dict[str, float]:
-        means = {
+    def means(self) -> dict[str, float]:
+        return {
             name: (self.total[i] / self.count[i]).item()
             for i, name in enumerate(TERMS)
             if self.count[i]
         }
+
+    def reset(self) -> None:
         self.total.zero_()
         self.count.zero_()
-        return means
 
     def state(self) -> dict[str, Any]:
         return {"total": self.total.tolist(), "count": self.count.tolist()}

@@ -23,8 +23,10 @@ from mlctl_ray.data.embedded.concepts import (
     CATEGORIES,
     CATEGORY_OF,
     CONCEPTS,
+    EXTRAS,
     FILLER,
     GENERIC,
+    QUERIED,
     SLOTS,
 )
 from mlctl_ray.data.embedded.corpus import GRAMMARS
@@ -114,9 +116,10 @@ def test_a_shortcut_would_be_seen() -> None:
 def test_frames_tell_the_label(split: str) -> None:
     for frame in nli_frames(split, 3000, 7):
         assert gold_label(frame.premise, frame.hypothesis) == frame.label
-        specific = [slot for slot in SLOTS if frame.premise.value(slot) in CATEGORY_OF]
-        generic = [slot for slot in SLOTS if frame.premise.value(slot) == GENERIC[slot]]
-        assert (len(specific), len(generic)) == (2, 2)
+        specific = [slot for slot in QUERIED if frame.premise.value(slot) in CATEGORY_OF]
+        generic = [slot for slot in QUERIED if frame.premise.value(slot) == GENERIC[slot]]
+        assert (len(specific), len(generic)) == (1, 1)
+        assert sum(frame.premise.value(role) is not None for role in EXTRAS) <= 2
         named = [s for s in SLOTS if frame.hypothesis.value(s) in CATEGORIES[s]]
         assert len(named) == 1
         shared = {frame.premise.value(s) for s in SLOTS} & {
@@ -265,7 +268,7 @@ def test_tables_are_complete_and_one_word_for_each_concept(language: str) -> Non
     phrases = GRAMMARS[language].phrases
     assert phrases.keys() == set(CONCEPTS)
     assert len({p.word.lower() for p in phrases.values()}) == len(CONCEPTS)
-    assert 120 <= len(CONCEPTS) <= 200
+    assert 100 <= len(CONCEPTS) <= 200
     pattern = r"[\u4e00-\u9fff]{2,3}" if language == "zh" else r"\w+"
     for phrase in phrases.values():
         assert re.fullmatch(pattern, phrase.word)
@@ -323,10 +326,10 @@ def test_german_verb_is_second_and_turkish_verb_last() -> None:
         ("language: 'xx'", lambda: nli_examples("xx", "train", size=3, seed=0)),
         ("split: 'dev'", lambda: nli_examples("en", "dev", size=3, seed=0)),
         ("size: 0", lambda: nli_examples("en", "test", size=0, seed=0)),
-        ("size: 15001", lambda: nli_examples("en", "test", size=15_001, seed=0)),
+        ("size: 6001", lambda: nli_examples("en", "test", size=6_001, seed=0)),
         ("language: 'en'", lambda: parallel_pairs("en", "train", size=3, seed=0)),
         ("split: 'test'", lambda: parallel_pairs("de", "test", size=3, seed=0)),
-        ("size: 100001", lambda: parallel_pairs("de", "train", size=100_001, seed=0)),
+        ("size: 40001", lambda: parallel_pairs("de", "train", size=40_001, seed=0)),
         ("language: 'en'", lambda: lexicon("en")),
     ],
 )
@@ -346,79 +349,52 @@ def test_a_side_holds_its_limit() -> None:
 
 SNAPSHOT = {
     "en": [
+        ("The lawyer hides things in a pantry for nephews.", "The lawyer hides items in a home."),
+        ("The farmer counts gloves in a region.", "The farmer counts items in a vehicle."),
         (
-            "During the night the witch carries things in a cellar with animals for grandsons.",
-            "The witch carries items for relatives.",
-        ),
-        (
-            "In the afternoon the boy seeks things in a ship with animals for princes.",
-            "The boy seeks weapons.",
-        ),
-        (
-            "Now the hunter brings things in a barn with animals for princes.",
-            "The hunter brings items in nature.",
+            "The sailor chooses pears in a region with butterflies for kings.",
+            "The sailor chooses weapons.",
         ),
     ],
     "de": [
         (
-            "Während der Nacht trägt die Hexe in einem Keller mit Tieren für Enkel Sachen.",
-            "Die Hexe trägt für Verwandte Dinge.",
+            "Die Anwältin versteckt in einer Kammer für Neffen Objekte.",
+            "Die Anwältin versteckt in der Wohnung Dinge.",
         ),
+        ("Der Bauer zählt in einer Gegend Handschuhe.", "Der Bauer zählt im Gefährt Dinge."),
         (
-            "Am Nachmittag sucht der Junge in einem Schiff mit Tieren für Prinzen Sachen.",
-            "Der Junge sucht Waffen.",
-        ),
-        (
-            "Jetzt bringt der Jäger in einer Scheune mit Tieren für Prinzen Sachen.",
-            "Der Jäger bringt in der Natur Dinge.",
+            "Der Matrose wählt in einer Gegend mit Faltern für Könige Birnen.",
+            "Der Matrose wählt Waffen.",
         ),
     ],
     "es": [
         (
-            "Durante la noche la bruja lleva objetos en un sótano con animales para nietos.",
-            "La bruja lleva cosas para parientes.",
+            "La abogada esconde objetos en una despensa para sobrinos.",
+            "La abogada esconde cosas en la casa.",
         ),
+        ("El campesino cuenta guantes en un paraje.", "El campesino cuenta cosas en el vehículo."),
         (
-            "Por la tarde el niño busca objetos en un barco con animales para príncipes.",
-            "El niño busca armas.",
-        ),
-        (
-            "Ahora el cazador trae objetos en un pajar con animales para príncipes.",
-            "El cazador trae cosas en la naturaleza.",
+            "El marinero elige peras en un paraje con mariposas para reyes.",
+            "El marinero elige armas.",
         ),
     ],
     "ru": [
-        (
-            "Ночью ведьма несёт в подвале предметы с животными для внуков.",
-            "Ведьма несёт вещи для родственников.",
-        ),
-        ("Днём мальчик ищет в корабле предметы с животными для принцев.", "Мальчик ищет оружие."),
-        (
-            "Сейчас охотник приносит в амбаре предметы с животными для принцев.",
-            "Охотник приносит на природе вещи.",
-        ),
+        ("Адвокат прячет в кладовой предметы для племянников.", "Адвокат прячет в доме вещи."),
+        ("Крестьянин считает в местности перчатки.", "Крестьянин считает в транспорте вещи."),
+        ("Моряк выбирает в местности груши с бабочками для королей.", "Моряк выбирает оружие."),
     ],
     "tr": [
-        (
-            "Cadı gece boyunca bodrumda hayvan sürüsüyle torunlar için eşya taşıyor.",
-            "Cadı akrabalar için nesne taşıyor.",
-        ),
-        (
-            "Oğlan ikindi vakti gemide hayvan sürüsüyle prensler için eşya arıyor.",
-            "Oğlan silah arıyor.",
-        ),
-        (
-            "Avcı şimdi ambarda hayvan sürüsüyle prensler için eşya getiriyor.",
-            "Avcı doğada nesne getiriyor.",
-        ),
+        ("Avukat kilerde yeğenler için eşya saklıyor.", "Avukat evde nesne saklıyor."),
+        ("Çiftçi yörede eldiven sayıyor.", "Çiftçi araçta nesne sayıyor."),
+        ("Denizci yörede kelebek sürüsüyle krallar için armut seçiyor.", "Denizci silah seçiyor."),
     ],
     "zh": [
-        ("女巫夜里在地窖跟动物一起为孙子搬运东西。", "女巫为亲戚搬运货品。"),
-        ("男孩下午在轮船跟动物一起为王子寻找东西。", "男孩寻找武器。"),
-        ("猎人现在在谷仓跟动物一起为王子带来东西。", "猎人在郊外带来货品。"),
+        ("律师在库房为侄子隐藏东西。", "律师在住宅隐藏货品。"),
+        ("农民在某处清点手套。", "农民在载具清点货品。"),
+        ("水手在某处跟蝴蝶一起为国王挑选梨子。", "水手挑选武器。"),
     ],
 }
-IDS = ["1fda55b33bda670e", "01ed639f4ebb959c", "82f45d87ef6c2acf"]
+IDS = ["0eb144e8d11c575d", "a81b3dd554f78ff7", "e7a1c06292fbbabb"]
 SNAPSHOT_LABELS = ["entailment", "neutral", "contradiction"]
 
 

@@ -8,11 +8,17 @@ word as English does.
 
 from __future__ import annotations
 
-SLOTS: tuple[str, ...] = ("object", "place", "companion", "beneficiary")
-"""Slots that a hypothesis may query."""
+QUERIED: tuple[str, ...] = ("object", "place")
+"""Slots that a hypothesis may query; every premise fills both, one of them specifically."""
+
+EXTRAS: tuple[str, ...] = ("time", "companion", "beneficiary")
+"""Roles of which a premise tells up to two, and that no hypothesis queries."""
+
+SLOTS: tuple[str, ...] = (*QUERIED, "companion", "beneficiary")
+"""Slots with categories."""
 
 ROLES: tuple[str, ...] = ("time", "agent", "verb", *SLOTS)
-"""All parts of a clause; time, agent and verb are never queried."""
+"""All parts of a clause."""
 
 # fmt: off
 AGENTS: tuple[str, ...] = (
@@ -29,19 +35,17 @@ TIMES: tuple[str, ...] = (
     "now", "today", "noon", "morning", "afternoon", "night", "breakfast", "thunderstorm",
     "celebration",
 )
-"""Times that only premises tell; their lengths differ widely, to drown what length would tell."""
+"""Times; their lengths differ widely, to drown what length would tell."""
 
 MEMBERS: dict[str, dict[str, tuple[str, ...]]] = {
     "object": {
-        "fruit": ("pears", "cherries", "peaches", "plums", "grapes", "lemons"),
-        "clothes": ("trousers", "skirts", "shirts", "gloves", "socks", "scarves"),
-        "furniture": ("tables", "chairs", "beds", "cupboards", "shelves", "armchairs"),
-        "weapons": ("swords", "spears", "daggers", "bows", "pistols", "rifles"),
+        "fruit": ("pears", "cherries", "peaches", "plums", "grapes"),
+        "clothes": ("trousers", "skirts", "shirts", "gloves", "socks"),
+        "weapons": ("swords", "spears", "daggers", "bows", "pistols"),
     },
     "place": {
         "home": ("kitchen", "cellar", "bathroom", "hallway", "pantry"),
         "nature": ("forest", "valley", "swamp", "desert", "cave"),
-        "farm": ("barn", "stable", "greenhouse", "henhouse", "mill"),
         "vehicle": ("train", "plane", "ship", "carriage", "truck"),
     },
     "companion": {
@@ -61,7 +65,7 @@ MEMBERS: dict[str, dict[str, tuple[str, ...]]] = {
 
 GENERIC: dict[str, str] = {
     "object": "things",
-    "place": "place",
+    "place": "region",
     "companion": "animals",
     "beneficiary": "people",
 }

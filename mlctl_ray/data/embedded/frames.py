@@ -1,10 +1,11 @@
 """Clauses and NLI frames: what a sentence says before any language says it.
 
-Every premise tells a time and fills all four slots, exactly two with a specific concept. A
-hypothesis has the premise's agent and verb and names one category of one slot. It is entailed if
-the premise's concept is in that category, contradicted if it is in another (SNLI: both tell of one
-event), and neutral if the premise leaves the slot generic. The hypothesis is drawn first, then the
-label, then the premise, so neither sentence alone tells the label.
+Every premise has an object and a place, one of them a specific concept and the other generic, and
+up to two of a time, a companion and a beneficiary, so that its length tells nothing. A hypothesis has the premise's agent and verb and
+names a category of object or place. It is entailed if the premise's concept is in that category,
+contradicted if it is in another (SNLI: both tell of one event), and neutral if the premise leaves
+that slot generic. The hypothesis is drawn first, then the label, then the premise, so neither
+sentence alone tells the label.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from mlctl_ray.data.embedded.concepts import (
     AGENTS,
     CATEGORIES,
     CATEGORY_OF,
+    EXTRAS,
     FILLER,
     GENERIC,
     MEMBERS,
+    QUERIED,
     SLOTS,
     TIMES,
     VERBS,
@@ -74,7 +77,7 @@ class NliFrame:
 
 def gold_label(premise: Clause, hypothesis: Clause) -> int:
     """The label by definition, from the concepts alone."""
-    for slot in SLOTS:
+    for slot in QUERIED:
         category, concept = hypothesis.value(slot), premise.value(slot)
         if category in CATEGORIES[slot]:
             if concept == GENERIC[slot]:
@@ -120,6 +123,7 @@ def parallel_clauses(split: str, size: int, seed: int) -> tuple[Clause, ...]:
 
 _LABEL_ORDERS = tuple(permutations(range(len(LABELS))))
 _SLOT_PAIRS = tuple(combinations(SLOTS, 2))
+_EXTRA_SETS = tuple(said for count in range(3) for said in combinations(EXTRAS, count))
 _FULL_SHARE = 0.5
 
 
@@ -137,7 +141,7 @@ def _member(rng: Random, slot: str) -> str:
 
 
 def _draw_frame(rng: Random, side: str, label: int) -> NliFrame:
-    slot = _pick(rng, SLOTS)
+    slot = _pick(rng, QUERIED)
     category = _pick(rng, CATEGORIES[slot])
     # Slot and category are not drawn again when a clause falls on another side: every side keeps
     # them uniform, and with them the independence of each sentence from the label.
@@ -156,17 +160,20 @@ def _hypothesis(rng: Random, slot: str, category: str) -> Clause:
 
 
 def _premise(rng: Random, hypothesis: Clause, slot: str, category: str, label: int) -> Clause:
-    concepts = dict(GENERIC)
-    others = tuple(other for other in SLOTS if other != slot)
+    concepts = {queried: GENERIC[queried] for queried in QUERIED}
     if label == NEUTRAL:
-        open_slot = _pick(rng, others)
-        specific = tuple(other for other in others if other != open_slot)
-    else:
-        specific = (_pick(rng, others),)
-        concepts[slot] = _queried_concept(rng, slot, category, label)
-    for other in specific:
+        other = QUERIED[1 - QUERIED.index(slot)]
         concepts[other] = _member(rng, other)
-    return Clause(hypothesis.agent, hypothesis.verb, _pick(rng, TIMES), **concepts)
+    else:
+        concepts[slot] = _queried_concept(rng, slot, category, label)
+    return _with_extras(rng, hypothesis.agent, hypothesis.verb, concepts)
+
+
+def _with_extras(rng: Random, agent: str, verb: str, concepts: dict[str, str]) -> Clause:
+    said = _pick(rng, _EXTRA_SETS)
+    time = _pick(rng, TIMES) if "time" in said else None
+    others = {role: _member(rng, role) for role in said if role != "time"}
+    return Clause(agent, verb, time, **concepts, **others)
 
 
 def _queried_concept(rng: Random, slot: str, category: str, label: int) -> str:
@@ -177,15 +184,15 @@ def _queried_concept(rng: Random, slot: str, category: str, label: int) -> str:
 
 def _full_clause(rng: Random) -> Clause:
     concepts = {
-        slot: _member(rng, slot) if rng.random() < 2 / 3 else GENERIC[slot] for slot in SLOTS
+        slot: _member(rng, slot) if rng.random() < 2 / 3 else GENERIC[slot] for slot in QUERIED
     }
-    return Clause(_pick(rng, AGENTS), _pick(rng, VERBS), _pick(rng, TIMES), **concepts)
+    return _with_extras(rng, _pick(rng, AGENTS), _pick(rng, VERBS), concepts)
 
 
 def _short_clause(rng: Random) -> Clause:
     said = (_pick(rng, SLOTS),) if rng.random() < 0.5 else _pick(rng, _SLOT_PAIRS)
     concepts = {"object": FILLER} | {
-        slot: _member(rng, slot) if rng.random() < 0.5 else _pick(rng, CATEGORIES[slot])
+        slot: _pick(rng, (_member(rng, slot), _pick(rng, CATEGORIES[slot]), GENERIC[slot]))
         for slot in said
     }
     time = _pick(rng, TIMES) if rng.random() < 0.5 else None

@@ -32,27 +32,24 @@ TIMES = {
 }
 OBJECTS = {
     "fruit": "Obst", "pears": "Birnen", "cherries": "Kirschen", "peaches": "Pfirsiche",
-    "plums": "Pflaumen", "grapes": "Trauben", "lemons": "Zitronen",
+    "plums": "Pflaumen", "grapes": "Trauben",
     "clothes": "Kleidung", "trousers": "Hosen", "skirts": "Röcke", "shirts": "Hemden",
-    "gloves": "Handschuhe", "socks": "Strümpfe", "scarves": "Schals",
-    "furniture": "Möbel", "tables": "Tische", "chairs": "Stühle", "beds": "Betten",
-    "cupboards": "Schränke", "shelves": "Regale", "armchairs": "Sessel",
+    "gloves": "Handschuhe", "socks": "Strümpfe",
+
     "weapons": "Waffen", "swords": "Schwerter", "spears": "Speere", "daggers": "Dolche",
-    "bows": "Bögen", "pistols": "Pistolen", "rifles": "Gewehre",
-    "things": "Sachen", "items": "Dinge",
+    "bows": "Bögen", "pistols": "Pistolen",
+    "things": "Objekte", "items": "Dinge",
 }
 PLACES = {
     "home": "in der [Wohnung]", "kitchen": "in einer [Küche]", "cellar": "in einem [Keller]",
     "bathroom": "in einem [Badezimmer]", "hallway": "in einem [Flur]",
-    "pantry": "in einer [Speisekammer]",
-    "nature": "in der [Natur]", "forest": "in einem [Wald]", "valley": "in einem [Tal]",
-    "swamp": "in einem [Sumpf]", "desert": "in einer [Wüste]", "cave": "in einer [Höhle]",
-    "farm": "auf dem [Bauernhof]", "barn": "in einer [Scheune]", "stable": "in einem [Stall]",
-    "greenhouse": "in einem [Gewächshaus]", "henhouse": "in einem [Hühnerstall]",
-    "mill": "in einer [Mühle]",
+    "pantry": "in einer [Kammer]",
+    "nature": "in der [Natur]", "forest": "in einem [Wald]", "valley": "in einer [Schlucht]",
+    "swamp": "in einem [Sumpf]", "desert": "in einer [Wüste]", "cave": "in einer [Grotte]",
+
     "vehicle": "im [Gefährt]", "train": "in einem [Zug]", "plane": "in einem [Flugzeug]",
-    "ship": "in einem [Schiff]", "carriage": "in einer [Kutsche]", "truck": "in einem [Lastwagen]",
-    "place": "in einer [Gegend]",
+    "ship": "in einem [Schiff]", "carriage": "in einer [Kutsche]", "truck": "in einem [Laster]",
+    "region": "in einer [Gegend]",
 }
 COMPANIONS = {
     "birds": "Vögeln", "gulls": "Möwen", "crows": "Krähen", "swans": "Schwänen",

@@ -52,7 +52,7 @@ GRAMMAR = Grammar(
             for concept, value in phrases(pattern, _slot(slot)).items()
         },
         **marked(_TIMES),
-        **marked({"nature": "in [nature]", "farm": "on a [farm]"}),
+        **marked({"nature": "in [nature]"}),
     },
     order=ROLES,
 )

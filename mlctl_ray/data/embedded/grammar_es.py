@@ -30,13 +30,12 @@ TIMES = {
 }
 OBJECTS = {
     "fruit": "fruta", "pears": "peras", "cherries": "cerezas", "peaches": "melocotones",
-    "plums": "ciruelas", "grapes": "uvas", "lemons": "limones",
+    "plums": "ciruelas", "grapes": "uvas",
     "clothes": "ropa", "trousers": "pantalones", "skirts": "faldas", "shirts": "camisas",
-    "gloves": "guantes", "socks": "calcetines", "scarves": "bufandas",
-    "furniture": "muebles", "tables": "mesas", "chairs": "sillas", "beds": "camas",
-    "cupboards": "armarios", "shelves": "estantes", "armchairs": "butacas",
+    "gloves": "guantes", "socks": "calcetines",
+
     "weapons": "armas", "swords": "espadas", "spears": "lanzas", "daggers": "puñales",
-    "bows": "arcos", "pistols": "pistolas", "rifles": "fusiles",
+    "bows": "arcos", "pistols": "pistolas",
     "things": "objetos", "items": "cosas",
 }
 PLACES = {
@@ -44,11 +43,10 @@ PLACES = {
     "bathroom": "en un [baño]", "hallway": "en un [pasillo]", "pantry": "en una [despensa]",
     "nature": "en la [naturaleza]", "forest": "en un [bosque]", "valley": "en un [valle]",
     "swamp": "en un [pantano]", "desert": "en un [desierto]", "cave": "en una [cueva]",
-    "farm": "en la [granja]", "barn": "en un [pajar]", "stable": "en un [establo]",
-    "greenhouse": "en un [invernadero]", "henhouse": "en un [gallinero]", "mill": "en un [molino]",
+
     "vehicle": "en el [vehículo]", "train": "en un [tren]", "plane": "en un [avión]",
     "ship": "en un [barco]", "carriage": "en un [carruaje]", "truck": "en un [camión]",
-    "place": "en algún [lugar]",
+    "region": "en un [paraje]",
 }
 COMPANIONS = {
     "birds": "pájaros", "gulls": "gaviotas", "crows": "cuervos", "swans": "cisnes",

@@ -28,13 +28,12 @@ TIMES = {
 }
 OBJECTS = {
     "fruit": "фрукты", "pears": "груши", "cherries": "вишни", "peaches": "персики",
-    "plums": "сливы", "grapes": "виноград", "lemons": "лимоны",
+    "plums": "сливы", "grapes": "виноград",
     "clothes": "одежду", "trousers": "брюки", "skirts": "юбки", "shirts": "рубашки",
-    "gloves": "перчатки", "socks": "носки", "scarves": "шарфы",
-    "furniture": "мебель", "tables": "столы", "chairs": "стулья", "beds": "кровати",
-    "cupboards": "шкафы", "shelves": "полки", "armchairs": "кресла",
+    "gloves": "перчатки", "socks": "носки",
+
     "weapons": "оружие", "swords": "мечи", "spears": "копья", "daggers": "кинжалы",
-    "bows": "луки", "pistols": "пистолеты", "rifles": "винтовки",
+    "bows": "луки", "pistols": "пистолеты",
     "things": "предметы", "items": "вещи",
 }
 PLACES = {
@@ -42,11 +41,10 @@ PLACES = {
     "bathroom": "в [ванной]", "hallway": "в [коридоре]", "pantry": "в [кладовой]",
     "nature": "на [природе]", "forest": "в [лесу]", "valley": "в [долине]",
     "swamp": "в [болоте]", "desert": "в [пустыне]", "cave": "в [пещере]",
-    "farm": "на [ферме]", "barn": "в [амбаре]", "stable": "в [конюшне]",
-    "greenhouse": "в [теплице]", "henhouse": "в [курятнике]", "mill": "в [мельнице]",
+
     "vehicle": "в [транспорте]", "train": "в [поезде]", "plane": "в [самолёте]",
     "ship": "в [корабле]", "carriage": "в [карете]", "truck": "в [грузовике]",
-    "place": "в [местности]",
+    "region": "в [местности]",
 }
 COMPANIONS = {
     "birds": "птицами", "gulls": "чайками", "crows": "воронами", "swans": "лебедями",

@@ -29,13 +29,12 @@ TIMES = {
 }
 OBJECTS = {
     "fruit": "meyve", "pears": "armut", "cherries": "kiraz", "peaches": "şeftali",
-    "plums": "erik", "grapes": "üzüm", "lemons": "limon",
+    "plums": "erik", "grapes": "üzüm",
     "clothes": "giysi", "trousers": "pantolon", "skirts": "etek", "shirts": "gömlek",
-    "gloves": "eldiven", "socks": "çorap", "scarves": "atkı",
-    "furniture": "mobilya", "tables": "masa", "chairs": "sandalye", "beds": "yatak",
-    "cupboards": "dolap", "shelves": "raf", "armchairs": "koltuk",
+    "gloves": "eldiven", "socks": "çorap",
+
     "weapons": "silah", "swords": "kılıç", "spears": "mızrak", "daggers": "hançer", "bows": "yay",
-    "pistols": "tabanca", "rifles": "tüfek",
+    "pistols": "tabanca",
     "things": "eşya", "items": "nesne",
 }
 PLACES = {
@@ -43,11 +42,10 @@ PLACES = {
     "hallway": "koridorda", "pantry": "kilerde",
     "nature": "doğada", "forest": "ormanda", "valley": "vadide", "swamp": "bataklıkta",
     "desert": "çölde", "cave": "mağarada",
-    "farm": "çiftlikte", "barn": "ambarda", "stable": "ahırda", "greenhouse": "serada",
-    "henhouse": "kümeste", "mill": "değirmende",
+
     "vehicle": "araçta", "train": "trende", "plane": "uçakta", "ship": "gemide",
     "carriage": "faytonda", "truck": "kamyonda",
-    "place": "yörede",
+    "region": "yörede",
 }
 COMPANIONS = {
     "birds": "kuş", "gulls": "martı", "crows": "karga", "swans": "kuğu", "parrots": "papağan",

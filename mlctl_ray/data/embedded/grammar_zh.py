@@ -28,13 +28,12 @@ TIMES = {
 }
 OBJECTS = {
     "fruit": "水果", "pears": "梨子", "cherries": "樱桃", "peaches": "桃子", "plums": "李子",
-    "grapes": "葡萄", "lemons": "柠檬",
+    "grapes": "葡萄",
     "clothes": "衣服", "trousers": "裤子", "skirts": "裙子", "shirts": "衬衫", "gloves": "手套",
-    "socks": "袜子", "scarves": "围巾",
-    "furniture": "家具", "tables": "桌子", "chairs": "椅子", "beds": "床铺", "cupboards": "柜子",
-    "shelves": "书架", "armchairs": "沙发",
+    "socks": "袜子",
+
     "weapons": "武器", "swords": "长剑", "spears": "长矛", "daggers": "匕首", "bows": "弓箭",
-    "pistols": "手枪", "rifles": "步枪",
+    "pistols": "手枪",
     "things": "东西", "items": "货品",
 }
 PLACES = {
@@ -42,11 +41,10 @@ PLACES = {
     "pantry": "库房",
     "nature": "郊外", "forest": "森林", "valley": "山谷", "swamp": "沼泽", "desert": "沙漠",
     "cave": "山洞",
-    "farm": "农场", "barn": "谷仓", "stable": "马厩", "greenhouse": "温棚", "henhouse": "鸡舍",
-    "mill": "磨坊",
+
     "vehicle": "载具", "train": "火车", "plane": "飞机", "ship": "轮船", "carriage": "马车",
     "truck": "卡车",
-    "place": "某处",
+    "region": "某处",
 }
 COMPANIONS = {
     "birds": "鸟类", "gulls": "海鸥", "crows": "乌鸦", "swans": "天鹅", "parrots": "鹦鹉",

@@ -1,0 +1,94 @@
+"""Wrong input: one line, exit code 2, and nothing started."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from small_study import Place, environment, refusal
+
+
+@pytest.fixture
+def nli(tmp_path: Path) -> Path:
+    """NLI folders of three languages; German lacks a column, Turkish has no rows."""
+    rows = pd.DataFrame({"premise": ["a b"] * 9, "hypothesis": ["a"] * 9, "label": [0, 1, 2] * 3})
+    for language in ("en", "de", "tr", "fr"):
+        folder = tmp_path / "nli" / language
+        folder.mkdir(parents=True)
+        table = rows.drop(columns="hypothesis") if language == "de" else rows
+        for split in ("train", "validation", "test"):
+            kept = table.iloc[:0] if language == "tr" else table
+            kept.to_parquet(folder / f"{split}-00000-of-00001.parquet", index=False)
+    return tmp_path / "nli"
+
+
+CASES = {
+    "no file": (("gone.yaml",), ("gone.yaml", "no such file")),
+    "unknown key": (("tiny.yaml", "--set", "study.trails=3"), ("trails", "trials")),
+    "unknown language": (
+        ("tiny.yaml", "--set", "data.nli.languages=[en, xx]"),
+        ("data.nli.languages", "xx"),
+    ),
+    "missing column": (
+        ("tiny.yaml", "--set", "data.nli.path={nli}", "--set", "data.nli.languages=[en, de]"),
+        ("hypothesis",),
+    ),
+    "empty split": (
+        ("tiny.yaml", "--set", "data.nli.path={nli}", "--set", "data.nli.languages=[en, tr]"),
+        ("tr",),
+    ),
+    "missing folder": (("tiny.yaml", "--set", "data.nli.path={nli}/gone"), ("data.nli.path",)),
+    "NaN weight": (("tiny.yaml", "--set", "objective.sentence.weight=.nan"), ("weight", "nan")),
+    "batch of one": (("tiny.yaml", "--set", "objective.batch_size=1"), ("objective.batch_size",)),
+    "batch above the data": (
+        ("tiny.yaml", "--set", "optimisation.batch_size=91"),
+        ("optimisation.batch_size", "91", "90"),
+    ),
+    "several pieces": (
+        ("tiny.yaml", "--set", "model.verbalisers=['it follows', maybe, 'no']"),
+        ("verbalisers", "it follows"),
+    ),
+    "unreachable server": (
+        ("tiny.yaml", "--tracking-uri", "http://127.0.0.1:9"),
+        ("tracking uri", "127.0.0.1:9"),
+    ),
+    "never fits": (
+        ("tiny.yaml", "--set", "scaling.cpus_per_worker=999"),
+        ("scaling", "999", "never fits"),
+    ),
+    "variant outside the space": (
+        ("tiny.yaml", "--set", "study.known=[ml-ctl-cz]"),
+        ("study.known", "ml-ctl-cz"),
+    ),
+    "nothing to resume": (("tiny.yaml", "--resume"), ("--resume", "no study 'tiny'")),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_wrong_input_is_one_line_and_starts_nothing(
+    case: str, place: Place, nli: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place.folder)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    arguments, words = CASES[case]
+    line = refusal(*(argument.replace("{nli}", str(nli)) for argument in arguments))
+    assert [word for word in words if word not in line] == [], line
+    assert sorted(path.name for path in place.folder.iterdir()) == ["nli", "tiny.yaml"]
+
+
+def test_command_itself_gives_the_code(place: Place) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mlctl_ray.search", "gone.yaml"],
+        cwd=place.folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: gone.yaml: no such file\n"
+    assert os.listdir(place.folder) == ["tiny.yaml"]
