@@ -30,7 +30,7 @@ def main(
 ) -> None:
     """Evaluate a checkpoint on every language: accuracy, pair matrix, retrieval."""
     with command_errors():
-        names = tuple(languages.split(",")) if languages else None
+        names = tuple(name.strip() for name in languages.split(",")) if languages else None
         result = evaluate(checkpoint, data=data, languages=names, split=split, task=task)
         for key, value in sorted(result.metrics.items()):
             typer.echo(f"{key} {100 * value:.2f}%")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import torch
@@ -14,10 +15,15 @@ from transformers import (
     T5Config,
     T5ForConditionalGeneration,
 )
+from transformers.utils.logging import disable_progress_bar
 
 from ..config import ModelConfig, ScratchModel
 from ..data.tokenizer import TextTokenizer
 from ..errors import InputError
+
+if not sys.stderr.isatty():
+    # Bars of every load and save would bury the lines of a command's log.
+    disable_progress_bar()
 
 FAMILIES = ("t5", "mt5", "umt5")
 """`model_type` of the supported checkpoints; Flan-T5 and byT5 are `t5`, mT0 is `mt5`."""

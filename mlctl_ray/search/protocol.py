@@ -66,8 +66,11 @@ def to_failure(error: BaseException) -> dict[str, Any]:
 
 def failure_of(result: Mapping[str, Any]) -> str | None:
     """The reason why a trial failed by itself; None if it did not."""
-    reason = result.get(ERROR)
-    return None if reason is None else str(reason)
+    if result.get(ERROR) is not None:
+        return str(result[ERROR])
+    if not math.isfinite(result.get(OBJECTIVE, 0.0)):
+        return f"the objective is {result[OBJECTIVE]} at step {result.get(STEP)}"
+    return None
 
 
 def is_final(result: Mapping[str, Any]) -> bool:

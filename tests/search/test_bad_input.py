@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from small_study import Place, environment, refusal
 
 
@@ -16,13 +16,18 @@ from small_study import Place, environment, refusal
 def nli(tmp_path: Path) -> Path:
     """NLI folders of three languages; German lacks a column, Turkish has no rows."""
     rows = pd.DataFrame({"premise": ["a b"] * 9, "hypothesis": ["a"] * 9, "label": [0, 1, 2] * 3})
-    for language in ("en", "de", "tr", "fr"):
-        folder = tmp_path / "nli" / language
-        folder.mkdir(parents=True)
+    configs = []
+    for language in ("en", "de", "tr"):
+        (tmp_path / "nli" / language).mkdir(parents=True)
         table = rows.drop(columns="hypothesis") if language == "de" else rows
+        files = []
         for split in ("train", "validation", "test"):
-            kept = table.iloc[:0] if language == "tr" else table
-            kept.to_parquet(folder / f"{split}-00000-of-00001.parquet", index=False)
+            path = f"{language}/{split}.parquet"
+            (table.iloc[:0] if language == "tr" else table).to_parquet(tmp_path / "nli" / path)
+            files.append({"split": split, "path": path})
+        configs.append({"config_name": language, "data_files": files})
+    card = f"---\n{yaml.safe_dump({'configs': configs})}---\n"
+    (tmp_path / "nli" / "README.md").write_text(card, encoding="utf-8")
     return tmp_path / "nli"
 
 
@@ -31,7 +36,7 @@ CASES = {
     "unknown key": (("tiny.yaml", "--set", "study.trails=3"), ("trails", "trials")),
     "unknown language": (
         ("tiny.yaml", "--set", "data.nli.languages=[en, xx]"),
-        ("data.nli.languages", "xx"),
+        ("data.nli", "xx", "de"),
     ),
     "missing column": (
         ("tiny.yaml", "--set", "data.nli.path={nli}", "--set", "data.nli.languages=[en, de]"),
@@ -39,7 +44,7 @@ CASES = {
     ),
     "empty split": (
         ("tiny.yaml", "--set", "data.nli.path={nli}", "--set", "data.nli.languages=[en, tr]"),
-        ("tr",),
+        ("data.nli", "no row"),
     ),
     "missing folder": (("tiny.yaml", "--set", "data.nli.path={nli}/gone"), ("data.nli.path",)),
     "NaN weight": (("tiny.yaml", "--set", "objective.sentence.weight=.nan"), ("weight", "nan")),
@@ -91,4 +96,4 @@ def test_command_itself_gives_the_code(place: Place) -> None:
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: gone.yaml: no such file\n"
-    assert os.listdir(place.folder) == ["tiny.yaml"]
+    assert [path.name for path in place.folder.iterdir()] == ["tiny.yaml"]

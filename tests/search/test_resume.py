@@ -13,6 +13,7 @@ from small_study import Place, alive, descendants, journal, kill_tree
 
 from mlctl_ray.tracking import RunState, StudyReader
 
+UNCONFIRMED = ("--set", "study.confirmation.replicates=0")
 LONG = (
     *("--set", "optimisation.steps=60", "--set", "optimisation.evaluate_every=10"),
     *("--set", "study.trials=3", "--set", "study.asha=null"),
@@ -33,7 +34,7 @@ def read_until(process: subprocess.Popen[str], text: str) -> list[str]:
 
 
 def test_killed_search_goes_on_where_it_was(place: Place) -> None:
-    process = place.start("tiny.yaml", *LONG)
+    process = place.start("tiny.yaml", *LONG, *UNCONFIRMED)
     try:
         read_until(process, "trial-0001 step 20/60")
     finally:
@@ -43,7 +44,7 @@ def test_killed_search_goes_on_where_it_was(place: Place) -> None:
         TrialState.COMPLETE,
         TrialState.RUNNING,
     ]
-    done = place.search("tiny.yaml", *LONG, "--resume")
+    done = place.search("tiny.yaml", *LONG, *UNCONFIRMED, "--resume")
     assert done.code == 0, done.err
 
     trials = journal(place.root)
