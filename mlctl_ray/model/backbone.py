@@ -105,7 +105,9 @@ def _from_scratch(sizes: ScratchModel, tokenizer: TextTokenizer, dropout: float)
     config.pad_token_id = config.decoder_start_token_id = tokenizer.pad_id
     config.eos_token_id = tokenizer.eos_id
     model = T5ForConditionalGeneration(config)
-    # An untied head of unit variance would start with logits of size sqrt(d_model).
+    # transformers ties the head of every T5 that it builds; T5 1.1 has one of its own. Of unit
+    # variance, as the embeddings are, it would start with logits of size sqrt(d_model).
+    model.lm_head.weight = nn.Parameter(torch.empty_like(model.shared.weight))
     nn.init.normal_(model.lm_head.weight, std=sizes.d_model**-0.5)
     return model
 
@@ -149,7 +151,7 @@ def count_parameters(config: ModelConfig, vocabulary: int | None = None) -> int 
     if config.scratch is not None:
         size = (vocabulary or config.scratch.vocabulary) + 100
         architecture: PretrainedConfig = _scratch_config(config.scratch, size, config.dropout)
-        written: dict[str, object] = {}
+        written: dict[str, object] = {"tie_word_embeddings": False}
     else:
         assert config.name is not None  # guaranteed by ModelConfig
         folder = Path(config.name).expanduser()

@@ -18,7 +18,7 @@ from ..config import StudyConfig
 from .protocol import OBJECTIVE, STEP, TrialTask
 
 
-class Stopped(Exception):  # noqa: N818 - an order that was followed, not an error
+class Stopped(Exception):
     """Raised in a trial's workers when the scheduler has stopped the trial."""
 
 

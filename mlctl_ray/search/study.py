@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import optuna
@@ -62,8 +63,7 @@ def run_study(
             f"study {config.study.name}: {plan.trials} trials, {plan.concurrency} at once; "
             f"tracking {redacted(uri)}"
         )
-        state = RunState.FAILED
-        try:
+        with _ended(tracker, record):
             children = settle(tracker, StudyReader(uri), study, folder) if resume else ()
             session = _Session(
                 config=config,
@@ -79,12 +79,20 @@ def run_study(
             _search(session, study)
             ranking = rank_trials(study, config)
             replicates = _confirm(session, ranking)
-            state = RunState.FINISHED
-        finally:
-            for run in tracker.open_runs(record):
-                tracker.finish(run.run_id, RunState.FAILED, error=INTERRUPTED)
-            tracker.finish(record, state)
     return StudyResult(config.study.name, uri, str(folder.root), ranking, replicates)
+
+
+@contextmanager
+def _ended(tracker: Tracker, record: str) -> Iterator[None]:
+    """End the study's run in its true state, and with it every run that was cut off."""
+    state = RunState.FAILED
+    try:
+        yield
+        state = RunState.FINISHED
+    finally:
+        for run in tracker.open_runs(record):
+            tracker.finish(run.run_id, RunState.FAILED, error=INTERRUPTED)
+        tracker.finish(record, state)
 
 
 @dataclass(frozen=True, slots=True)
