@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from ..config import LEVELS
 from ..evaluation.keys import DEVICE_HOURS, accuracy_key, mean_zero_shot_key
 from .metrics import finite, metric
 from .values import Search, Trial
@@ -107,5 +108,17 @@ def _trial(
         source=metric(run, accuracy_key, "validation", task, source),
         mean_zero_shot=metric(run, mean_zero_shot_key, "validation", task),
         device_hours=metric(run, lambda: DEVICE_HOURS),
-        parameters=tuple(run.params.get(name) for name in parameters),
+        parameters=tuple(
+            run.params.get(name) if _takes_part(name, run.params) else None for name in parameters
+        ),
     )
+
+
+def _takes_part(name: str, params: Mapping[str, str]) -> bool:
+    """Whether a parameter matters in a trial: those of a level do only where the level is on."""
+    section, _, rest = name.partition(".")
+    level = rest.partition(".")[0]
+    levels = params.get("objective.levels")
+    if section != "objective" or level not in LEVELS or levels is None:
+        return True
+    return level in levels.split("+")

@@ -1,5 +1,5 @@
 """``python -m mlctl_ray.search``."""
 
-from .cli import app
+from ..search_command import app
 
 app(prog_name="python -m mlctl_ray.search")

@@ -46,20 +46,22 @@ def _number(value: float | None, form: str) -> str:
 
 
 def print_result(console: Console, config: StudyConfig, result: StudyResult) -> None:
-    """The ranking, the confirmation, and where to look next."""
+    """The ranking, the best trial's parameters, and the confirmation."""
     title = f"study {result.name}: trials by {config.study.selection} on validation"
-    table = Table("rank", "trial", "state", "levels", "objective %", title=title)
-    table.add_column("parameters", overflow="fold")
+    table = Table("rank", "trial", "variant", "state", "levels", "objective %", title=title)
     for rank, trial in enumerate(result.ranking, start=1):
         table.add_row(
             str(rank),
-            str(trial.number) + (f" ({trial.variant})" if trial.variant else ""),
+            str(trial.number),
+            trial.variant or "",
             trial.state,
             _levels(config, trial),
             f"{100 * trial.objective:.1f}",
-            _parameters(trial.parameters),
         )
     console.print(table)
+    if result.best is not None:
+        line = f"best: trial {result.best.number} with {_parameters(result.best.parameters)}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     if result.replicates:
         console.print(_confirmation_table(config, result))
 
@@ -70,15 +72,10 @@ def _levels(config: StudyConfig, trial: TrialResult) -> str:
 
 
 def _parameters(values: Mapping[str, Any]) -> str:
-    short = {k: v for k, v in values.items() if k != "objective.levels"}
     return " ".join(
-        f"{_last_two(k)}={v:.3g}" if isinstance(v, float) else f"{_last_two(k)}={v}"
-        for k, v in short.items()
+        f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in values.items()
     )
-
-
-def _last_two(name: str) -> str:
-    return ".".join(name.split(".")[1:])
 
 
 def _confirmation_table(config: StudyConfig, result: StudyResult) -> Table:

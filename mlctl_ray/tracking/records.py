@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from mlctl_ray.errors import Failure
 
-class TrackingError(RuntimeError):
-    """The tracking store refused a call or went away during the work (exit code 1)."""
+
+class TrackingError(Failure):
+    """The tracking store refused a call or went away during the work."""
 
 
 class RunState(StrEnum):

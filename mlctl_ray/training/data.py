@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from ..config import DataConfig, RunConfig, TextFormat
+from ..data.alignment_cache import aligned_pairs
 from ..data.cache import content_key, open_or_build
 from ..data.examples import NliExample, ParallelPair, WordAlignment
 from ..data.lexicon import Lexicon, load_lexicon
@@ -14,7 +16,6 @@ from ..data.sources import load_nli, load_parallel
 from ..data.tables import NliTable, ParallelTable, build_nli_table, build_parallel_table
 from ..data.tokenizer import TextTokenizer, load_tokenizer, train_unigram
 from ..data.views import SwitchedViews
-from ..data.words import align_words
 from ..errors import InputError
 from ..model import Prompt, make_prompt, verbaliser_ids
 
@@ -73,7 +74,7 @@ def load_training_data(data: DataConfig, text: TextFormat) -> TrainingData:
     tokenizer = _open_tokenizer(text, examples, pairs, cache)
     parallel = None
     if pairs:
-        alignments = _alignments(data, pairs)
+        alignments = _alignments(data, pairs, cache)
         parallel = build_parallel_table(pairs, alignments, tokenizer, data.max_length, cache)
     found = (load_lexicon(data, language) for language in data.nli.targets)
     return TrainingData(
@@ -108,14 +109,14 @@ def _open_tokenizer(
     return load_tokenizer(str(folder))
 
 
-def _alignments(data: DataConfig, pairs: Sequence[ParallelPair]) -> list[tuple[WordAlignment, ...]]:
+def _alignments(
+    data: DataConfig, pairs: Sequence[ParallelPair], cache: Path
+) -> list[tuple[WordAlignment, ...]]:
     if data.alignment == "gold":
         return [pair.alignments for pair in pairs]
-    if data.alignment == "none":
-        return [() for _ in pairs]
-    lexicons = {name: load_lexicon(data, name) for name in data.parallel_languages}
-    return [
-        () if lexicon is None else align_words(pair.source, pair.target, lexicon)
-        for pair in pairs
-        for lexicon in [lexicons[pair.language]]
-    ]
+    aligned: list[tuple[WordAlignment, ...]] = []
+    for language, group in groupby(pairs, key=lambda pair: pair.language):
+        rows = tuple(group)
+        lexicon = load_lexicon(data, language) if data.alignment == "lexicon" else None
+        aligned += [() for _ in rows] if lexicon is None else aligned_pairs(rows, lexicon, cache)
+    return aligned

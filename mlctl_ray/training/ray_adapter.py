@@ -57,6 +57,7 @@ def fit_workers(
         _worker,
         train_loop_config={
             "run": plain(config),
+            "directory": str(Path.cwd()),
             "folder": str(folder),
             "splits": tuple(splits),
             "resume": resume,
@@ -79,6 +80,8 @@ def _worker(loop: dict[str, Any]) -> None:
     from ray import train
     from ray.train.torch import get_device
 
+    # Ray Train starts its workers in a folder of its own; relative paths are the driver's.
+    os.chdir(loop["directory"])
     context = train.get_context()
     workers = Workers(context.get_world_rank(), context.get_world_size(), get_device())
     to_metrics = loop["to_metrics"]

@@ -17,7 +17,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from typer.testing import CliRunner
 
-from mlctl_ray.search.cli import app
+from mlctl_ray.search_command import app
 
 TINY = """
 model:

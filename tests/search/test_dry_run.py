@@ -10,7 +10,7 @@ from small_study import Place
 from typer.testing import CliRunner
 
 from mlctl_ray.config import StudyConfig, load_config, parse_yaml, validate
-from mlctl_ray.search.cli import app
+from mlctl_ray.search_command import app
 
 
 def run(*arguments: str) -> str:

@@ -1,4 +1,4 @@
-"""Command line of the search."""
+"""The command ``python -m mlctl_ray.search``: a study, then its report."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ..cli import command_errors, new_app
+from .cli import command_errors, new_app
 
 if TYPE_CHECKING:
-    from ..config import StudyConfig
+    from .config import StudyConfig
 
 DEMO = "search_spaces/demo.yaml"
 app = new_app()
@@ -36,7 +36,7 @@ def search(
 ) -> None:
     """Run a study: Ray Tune with Optuna, every trial in MLflow, then its report."""
     with command_errors():
-        from ..config import StudyConfig, load_config
+        from .config import StudyConfig, load_config
 
         config = load_config(StudyConfig, _find(study), assignments)
         if dry_run:
@@ -48,22 +48,22 @@ def search(
 def _find(study: str) -> Path:
     """The file, or for the demo the one beside the package when run from another folder."""
     path = Path(study)
-    shipped = Path(__file__).resolve().parents[2] / study
+    shipped = Path(__file__).resolve().parents[1] / study
     return shipped if study == DEMO and not path.is_file() and shipped.is_file() else path
 
 
 def _plan(config: StudyConfig, address: str | None) -> None:
     from rich.console import Console
 
-    from .checks import check_offline
-    from .plan import make_plan, this_machine
-    from .report_lines import print_plan
+    from .search.checks import check_offline
+    from .search.plan import make_plan, this_machine
+    from .search.report_lines import print_plan
 
     check_offline(config)
     if address is None:
         nodes: tuple = (this_machine(),)  # type: ignore[type-arg]
     else:
-        from .cluster import connected
+        from .search.cluster import connected
 
         with connected(address) as found:
             nodes = found
@@ -79,9 +79,9 @@ def _run(
 ) -> None:
     from rich.console import Console
 
-    from ..report import build_report
-    from .report_lines import print_result
-    from .study import run_study
+    from .report import build_report
+    from .search.report_lines import print_result
+    from .search.study import run_study
 
     console = Console()
     result = run_study(
