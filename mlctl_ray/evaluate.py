@@ -26,12 +26,17 @@ def main(
     ),
     split: str = typer.Option("validation", help="validation or test."),
     task: str | None = typer.Option(None, help="Name of the task in metric keys."),
+    pairs: int | None = typer.Option(
+        None, help="Aligned examples of the pair matrix; 0 leaves it out."
+    ),
     output: Path | None = typer.Option(None, help="Folder for predictions and pair matrix."),
 ) -> None:
     """Evaluate a checkpoint on every language: accuracy, pair matrix, retrieval."""
     with command_errors():
         names = tuple(name.strip() for name in languages.split(",")) if languages else None
-        result = evaluate(checkpoint, data=data, languages=names, split=split, task=task)
+        result = evaluate(
+            checkpoint, data=data, languages=names, split=split, task=task, pairs=pairs
+        )
         for key, value in sorted(result.metrics.items()):
             typer.echo(f"{key} {100 * value:.2f}%")
         if output is not None:
@@ -46,6 +51,7 @@ def evaluate(
     languages: tuple[str, ...] | None = None,
     split: str = "validation",
     task: str | None = None,
+    pairs: int | None = None,
 ) -> Evaluation:
     """Evaluate a checkpoint.
 
@@ -55,14 +61,18 @@ def evaluate(
         languages: default the checkpoint's own; the source language must be among them.
         split: `validation` or `test`.
         task: name of the task in metric keys.
+        pairs: aligned examples of the pair matrix; 0 leaves it out, as unaligned data need.
 
     Raises:
         InputError: not a checkpoint, or data that cannot be read.
     """
+    import torch
+
     from .config import RunConfig, plain, validate
     from .errors import InputError
     from .evaluation.data import load_evaluation_data
     from .evaluation.evaluate import evaluate_model
+    from .evaluation.workers import Workers
     from .model import make_prompt
     from .training.checkpoint import open_checkpoint
 
@@ -78,7 +88,9 @@ def evaluate(
             tree["data"]["retrieval"] = None
     if task is not None:
         tree["evaluation"]["task"] = task
-    config = validate(RunConfig, tree, "--data, --languages, --task")
+    if pairs is not None:
+        tree["evaluation"]["pair_matrix_size"] = pairs
+    config = validate(RunConfig, tree, "--data, --languages, --task, --pairs")
     prepared = load_evaluation_data(
         config.data,
         tokenizer,
@@ -87,8 +99,13 @@ def evaluate(
         task=config.task,
         pair_matrix_size=config.evaluation.pair_matrix_size,
     )
+    workers = Workers(device=torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     return evaluate_model(
-        model, prepared, config.evaluation, precision=config.optimisation.precision
+        model.to(workers.device),
+        prepared,
+        config.evaluation,
+        workers=workers,
+        precision=config.optimisation.precision,
     )
 
 

@@ -14,7 +14,8 @@ from .cli import command_errors, new_app
 if TYPE_CHECKING:
     from .config import RunConfig
     from .evaluation.data import Split
-    from .training.run import Report, RunResult
+    from .training.reports import Report
+    from .training.run import RunResult
 
 app = new_app()
 

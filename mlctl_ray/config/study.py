@@ -98,6 +98,31 @@ class StudyConfig(RunConfig):
         return self
 
     @model_validator(mode="after")
+    def _alignment_ends_before_the_first_rung(self) -> StudyConfig:
+        asha, every = self.study.asha, self.optimisation.evaluate_every
+        if asha is None or every is None:
+            return self
+        rung, end = asha.grace_evaluations * every, self._longest_alignment()
+        if rung <= end < self.optimisation.steps:
+            raise ValueError(
+                f"study.asha.grace_evaluations: {asha.grace_evaluations} compares trials at step "
+                f"{rung}, when some still align (to step {end}) and have not begun the task; "
+                f"allowed: {end // every + 1} or more"
+            )
+        return self
+
+    def _longest_alignment(self) -> int:
+        """Last step of the alignment phase over all trials of the space; 0 without one."""
+        space, optimisation = self.study.space, self.optimisation
+        schedule = space.get("optimisation.schedule")
+        schedules = (optimisation.schedule,) if schedule is None else schedule.samples()
+        if not any(str(name).startswith("align_") for name in schedules):
+            return 0
+        fraction = space.get("optimisation.align_fraction")
+        fractions = (optimisation.align_fraction,) if fraction is None else fraction.samples()
+        return round(max(float(value) for value in fractions) * optimisation.steps)
+
+    @model_validator(mode="after")
     def _selection_can_be_measured(self) -> StudyConfig:
         if self.study.selection == "retrieval" and self.data.retrieval is None:
             raise ValueError("study.selection 'retrieval' needs data.retrieval")

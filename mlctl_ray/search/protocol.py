@@ -9,7 +9,7 @@ from typing import Any
 
 from ..config import RunConfig, validate
 from ..evaluation.data import Split
-from ..training.run import Report
+from ..training.reports import Report
 
 OBJECTIVE = "objective"
 STEP = "step"

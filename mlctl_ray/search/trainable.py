@@ -13,7 +13,8 @@ from ray.train import TrainingFailedError
 from ..config import RunConfig, ScalingConfig
 from ..errors import InputError, TrialFailure
 from ..training.ray_adapter import fit_workers, local_device
-from ..training.run import Report, run_training
+from ..training.reports import Report
+from ..training.run import run_training
 from .protocol import TrialTask, to_failure, to_result
 from .stopping import Stopped, stop_file
 from .storage import METRICS_FILE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,8 @@ from ..config import RunConfig, ScalingConfig, plain, validate
 from ..errors import InputError, TrialFailure
 from ..evaluation.data import Split
 from ..evaluation.workers import Workers
-from .run import Report, RunResult, run_training
+from .reports import Report, read_reports
+from .run import RunResult, run_training
 
 
 def local_device(scaling: ScalingConfig) -> Workers:
@@ -116,7 +116,7 @@ def train_over_workers(
 ) -> RunResult:
     """A single run over several workers, on a cluster or on this machine.
 
-    The reports are handed on at the end: Ray Train keeps them in the workers until then.
+    The reports are handed on at the end, from the folder that rank 0 keeps them in.
 
     Raises:
         InputError: the workers do not fit on this machine, or wrong input was found by a worker.
@@ -142,9 +142,10 @@ def train_over_workers(
         raise _own_failure(error) or error from None
     finally:
         ray.shutdown()
-    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    report(Report(config.optimisation.steps, True, metrics))
-    return RunResult(metrics, folder)
+    reports = read_reports(folder)
+    for value in reports:
+        report(value)
+    return RunResult(reports[-1].metrics, folder)
 
 
 def _check_fit(scaling: ScalingConfig, have: Mapping[str, float]) -> None:

@@ -18,19 +18,11 @@ from ..evaluation.evaluate import Evaluation, evaluate_model
 from ..evaluation.workers import Workers
 from .checkpoint import find_checkpoint
 from .data import TrainingData, load_training_data
+from .reports import FILE, Report, append_report, read_reports
 from .trainer import Progress, Trainer
 
 CHECKPOINT = "checkpoint"
 """Name of the checkpoint in a run's folder."""
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a run says at a pause: step, metrics by key, and whether it is over."""
-
-    step: int
-    final: bool
-    metrics: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +44,8 @@ def run_training(
 ) -> RunResult:
     """Train, evaluate at every pause on validation, and at the end on `splits`.
 
-    Every worker calls it; rank 0 writes ``config.yaml``, ``predictions/``, ``pairs/``,
-    ``metrics.json`` and ``checkpoint/`` under `folder`, which all workers share.
+    Every worker calls it; rank 0 writes ``config.yaml``, ``reports.jsonl``, ``predictions/``,
+    ``pairs/``, ``metrics.json`` and ``checkpoint/`` under `folder`, which all workers share.
 
     Args:
         report: called by every worker at every pause with the same values.
@@ -71,24 +63,40 @@ def run_training(
     checkpoint = find_checkpoint(folder / CHECKPOINT) if resume else None
     if checkpoint is not None:
         trainer.resume(checkpoint)
+    hours_before = _hours_before(folder, trainer.step)
     evaluation_steps, pauses = _pauses(config)
     metrics: dict[str, float] = {}
     if workers.rank == 0:
         folder.mkdir(parents=True, exist_ok=True)
+        if checkpoint is None:
+            (folder / FILE).unlink(missing_ok=True)
         (folder / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
     for progress in trainer.run(pauses):
         if progress.final or progress.step in evaluation_steps:
             measured = splits if progress.final else ("validation",)
             metrics = _measure(trainer, progress, measured, folder)
             hours = (time.perf_counter() - began) / 3600 * workers.size
-            metrics[keys.DEVICE_HOURS] = hours
+            metrics[keys.DEVICE_HOURS] = hours_before + hours
         trainer.save(folder / CHECKPOINT)
         if progress.final or progress.step in evaluation_steps:
-            if workers.rank == 0 and progress.final:
-                text = json.dumps(metrics, indent=1, sort_keys=True)
-                (folder / "metrics.json").write_text(text, encoding="utf-8")
-            report(Report(progress.step, progress.final, metrics))
+            value = Report(progress.step, progress.final, metrics)
+            if workers.rank == 0:
+                _keep(folder, value)
+            report(value)
     return RunResult(metrics, folder)
+
+
+def _hours_before(folder: Path, step: int) -> float:
+    """Device-hours of the part of the run that a checkpoint saved."""
+    hours = [r.metrics[keys.DEVICE_HOURS] for r in read_reports(folder) if 0 < r.step <= step]
+    return hours[-1] if hours else 0.0
+
+
+def _keep(folder: Path, report: Report) -> None:
+    append_report(folder, report)
+    if report.final:
+        text = json.dumps(report.metrics, indent=1, sort_keys=True)
+        (folder / "metrics.json").write_text(text, encoding="utf-8")
 
 
 def _pauses(config: RunConfig) -> tuple[frozenset[int], frozenset[int]]:

@@ -9,7 +9,8 @@ from tiny_runs import run_config
 from mlctl_ray.errors import InputError, TrialFailure
 from mlctl_ray.evaluation.workers import Workers
 from mlctl_ray.training.data import load_training_data
-from mlctl_ray.training.run import Report, run_training
+from mlctl_ray.training.reports import Report
+from mlctl_ray.training.run import run_training
 from mlctl_ray.training.schedule import learning_rate
 from mlctl_ray.training.trainer import Trainer
 
