@@ -118,7 +118,6 @@ def _takes_part(name: str, params: Mapping[str, str]) -> bool:
     """Whether a parameter matters in a trial: those of a level do only where the level is on."""
     section, _, rest = name.partition(".")
     level = rest.partition(".")[0]
-    levels = params.get("objective.levels")
-    if section != "objective" or level not in LEVELS or levels is None:
-        return True
-    return level in levels.split("+")
+    levels = params.get("objective.levels", "").split("+")
+    known = set(levels) <= {*LEVELS, "none"}
+    return section != "objective" or level not in LEVELS or not known or level in levels
