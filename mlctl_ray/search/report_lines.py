@@ -85,7 +85,7 @@ def _confirmation_table(config: StudyConfig, result: StudyResult) -> Table:
         "source %",
         "mean zero-shot %",
         "over seeds",
-        title=f"confirmation on test, {seeds} seeds",
+        title=f"confirmation on test, {seeds} seed{'s' if seeds > 1 else ''}",
     )
     source = keys.accuracy_key("test", config.task, config.data.nli.source)
     zero_shot = keys.mean_zero_shot_key("test", config.task)
