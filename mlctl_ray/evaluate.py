@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -68,7 +68,7 @@ def evaluate(
     """
     import torch
 
-    from .config import RunConfig, plain, validate
+    from .config import RunConfig, apply_overrides, plain, validate
     from .errors import InputError
     from .evaluation.data import load_evaluation_data
     from .evaluation.evaluate import evaluate_model
@@ -79,18 +79,17 @@ def evaluate(
     if split not in ("validation", "test"):
         raise InputError(f"--split: {split!r} is wrong; allowed: validation, test")
     model, tokenizer, config = open_checkpoint(checkpoint)
-    tree = plain(config)
-    if data is not None:
-        tree["data"]["nli"]["path"] = data
-    if languages is not None:
-        tree["data"]["nli"]["languages"] = list(languages)
-        if config.data.retrieval and not set(languages) <= set(config.data.nli.languages):
-            tree["data"]["retrieval"] = None
-    if task is not None:
-        tree["evaluation"]["task"] = task
-    if pairs is not None:
-        tree["evaluation"]["pair_matrix_size"] = pairs
-    config = validate(RunConfig, tree, "--data, --languages, --task, --pairs")
+    given = {
+        "data.nli.path": data,
+        "data.nli.languages": None if languages is None else list(languages),
+        "evaluation.task": task,
+        "evaluation.pair_matrix_size": pairs,
+    }
+    overrides: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if not set(languages or ()) <= set(config.data.nli.languages):
+        overrides["data.retrieval"] = None
+    what = "--data, --languages, --task, --pairs"
+    config = validate(RunConfig, apply_overrides(plain(config), overrides, what=what), what)
     prepared = load_evaluation_data(
         config.data,
         tokenizer,

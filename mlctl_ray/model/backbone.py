@@ -15,6 +15,7 @@ from transformers import (
     T5Config,
     T5ForConditionalGeneration,
 )
+from transformers.utils import logging as transformers_logging
 from transformers.utils.logging import disable_progress_bar
 
 from ..config import ModelConfig, ScratchModel
@@ -24,6 +25,9 @@ from ..errors import InputError
 if not sys.stderr.isatty():
     # Bars of every load and save would bury the lines of a command's log.
     disable_progress_bar()
+
+# The head is untied on purpose, of which transformers warns at every load.
+transformers_logging.set_verbosity_error()
 
 FAMILIES = ("t5", "mt5", "umt5")
 """`model_type` of the supported checkpoints; Flan-T5 and byT5 are `t5`, mT0 is `mt5`."""
