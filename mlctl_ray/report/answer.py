@@ -1,14 +1,13 @@
-"""The answer in words: verdict, first sentence, selection rule, and what is not shown."""
+"""The answer in words: verdict, first sentence, selection rule, and what could have been shown."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from .effects import ALPHA
 from .formats import points, signed_points
+from .limits import limits_of
 from .values import ZERO_SHOT, Answer, Comparison, Effect, Verdict
-
-ALPHA = 0.05
-_FEW_SEEDS = 5
 
 _SELECTION: Mapping[str, tuple[str, bool]] = {
     "mean_zero_shot": (
@@ -61,7 +60,8 @@ def answer_of(
         seeds=effect.seeds if effect else 0,
         selection=sentence,
         strict_zero_shot=strict,
-        limits=_limits(comparison, effect, params, selected_params, task),
+        detectable=_detectable(effect) if effect else None,
+        limits=limits_of(comparison, effect, params, selected_params, task),
     )
 
 
@@ -104,91 +104,46 @@ def _headline(
     interval = f"95% interval {points(effect.low)} to {points(effect.high)}"
     seeds = "1 seed" if effect.seeds == 1 else f"{effect.seeds} seeds"
     opening = {
-        "yes": "Yes: the selected configuration transfers better than the task loss alone",
-        "no": "No: the selected configuration transfers worse than the task loss alone",
-        "undecided": "Undecided: the selected configuration cannot be told from the task loss alone"
-        if effect.seeds > 1
-        else "Undecided, because effects vary over seeds and only one was run",
+        "yes": "Yes: the selected configuration transfers better than the task loss alone:",
+        "no": "No: the selected configuration transfers worse than the task loss alone:",
+        "undecided": _undecided(effect),
     }[verdict]
     holding = f"better on {better} of the {len(corrected)} zero-shot languages"
     if worse:
         holding += f" and worse on {worse}"
     return verdict, (
-        f"{opening}: mean zero-shot accuracy on {comparison.split} changes by {size} ({interval}; "
+        f"{opening} mean zero-shot accuracy on {comparison.split} changes by {size} ({interval}; "
         f"{seeds}); after Holm correction it is {holding}."
     )
 
 
+def _undecided(effect: Effect) -> str:
+    detectable = _detectable(effect)
+    if not effect.covers_seeds:
+        return (
+            "Undecided, because effects vary over seeds and only one was run. Even for these two "
+            f"models: {_inner(detectable)} For them,"
+        )
+    return f"Undecided: {_inner(detectable)} Here"
+
+
+def _detectable(effect: Effect) -> str:
+    """What a study of this size could have shown, as a sentence."""
+    seeds = "1 seed" if effect.seeds == 1 else f"{effect.seeds} seeds"
+    size = f"With {seeds} and {effect.examples:,} examples,"
+    if effect.detectable is None:
+        return f"{size} no mean zero-shot effect would have been found four times out of five."
+    return (
+        f"{size} a mean zero-shot effect below {points(effect.detectable)} points would have been "
+        "missed more often than one time in five."
+    )
+
+
+def _inner(sentence: str) -> str:
+    return sentence[0].lower() + sentence[1:]
+
+
 def _verdict(effect: Effect) -> Verdict:
-    if effect.seeds < 2 or effect.low <= 0 <= effect.high:
+    if not effect.covers_seeds or effect.low <= 0 <= effect.high:
         return "undecided"
     return "yes" if effect.low > 0 else "no"
-
-
-def _limits(
-    comparison: Comparison | None,
-    effect: Effect | None,
-    params: Mapping[str, str],
-    selected_params: Mapping[str, str],
-    task: str | None,
-) -> tuple[str, ...]:
-    limits = [_model_limit(params)]
-    if task == "embedded":
-        limits.append(
-            "The embedded corpus is generated from a small grammar: a result on it says that the "
-            "machinery works, not what happens on XNLI."
-        )
-    marked = [row.label for row in comparison.languages if row.marked] if comparison else []
-    if comparison and marked:
-        limits.append(
-            f"The tokenizer cannot read {', '.join(marked)} (more than "
-            f"{comparison.unreadable_threshold:.0%} of the characters unknown): accuracies there "
-            "say nothing about transfer. Averages are given with and without such languages."
-        )
-    if effect:
-        limits.append(_seed_limit(effect.seeds))
-    limits.extend(_level_limit(comparison, selected_params))
-    return tuple(limit for limit in limits if limit)
-
-
-def _model_limit(params: Mapping[str, str]) -> str:
-    width = params.get("model.scratch.d_model")
-    if width and width.lower() not in ("none", "null"):
-        return (
-            f"The model is a T5 trained from scratch (d_model {width}): nothing follows for a "
-            "pretrained Flan-T5 or for larger models."
-        )
-    name = params.get("model.name")
-    return f"One backbone was studied, {name}; other sizes may behave differently." if name else ""
-
-
-def _seed_limit(seeds: int) -> str:
-    if seeds == 1:
-        return "With one seed the interval covers the choice of examples only, not of seeds."
-    if seeds < _FEW_SEEDS:
-        return (
-            f"Bootstrap intervals from {seeds} seeds tend to be too narrow; five or more seeds "
-            "give them their nominal meaning."
-        )
-    return ""
-
-
-def _level_limit(comparison: Comparison | None, selected_params: Mapping[str, str]) -> list[str]:
-    levels = selected_params.get("objective.levels")
-    if comparison is None or levels is None or {"multi", "label"} <= set(levels.split("+")):
-        return []
-    own = next(
-        (e for e in comparison.effects if (e.variant, e.target) == ("la-ml-ctl-cz", ZERO_SHOT)),
-        None,
-    )
-    if own is None:
-        measured = "la-ml-ctl-cz itself was not confirmed."
-    else:
-        measured = (
-            f"la-ml-ctl-cz itself changes it by {signed_points(own.difference)} points "
-            f"(95% interval {points(own.low)} to {points(own.high)})."
-        )
-    return [
-        f"The selected configuration (levels {levels}) is not label-aware and multi-level at once; "
-        + measured
-    ]

@@ -11,7 +11,7 @@ from ..errors import InputError
 if TYPE_CHECKING:
     from .values import ReportData
 
-FORMAT = 1
+FORMAT = 2
 """Version of the layout of report.json."""
 
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
+from .effects import effects_of
 from .languages import language_label
+from .paired import paired
 from .predictions import ScoredRun
-from .statistics import RESAMPLES, bootstrap, difference_of_means, estimate, holm
+from .statistics import RESAMPLES
 from .values import ZERO_SHOT, Comparison, Effect, Kind, Row, Score
 
 Runs = Mapping[str, Sequence[ScoredRun]]
@@ -98,14 +98,6 @@ def compare(
     )
 
 
-def paired_seeds(variant: Sequence[ScoredRun], baseline: Sequence[ScoredRun]) -> tuple[int, ...]:
-    """Seeds for which both have predictions, in order."""
-    ours, theirs = (
-        {run.seed for run in runs if run.right is not None} for runs in (variant, baseline)
-    )
-    return tuple(sorted(ours & theirs))
-
-
 def _kind(language: str, languages: Languages) -> Kind:
     return "source" if language == languages.source else "zero_shot"
 
@@ -137,55 +129,9 @@ def _score(runs: Sequence[ScoredRun], members: tuple[str, ...]) -> Score | None:
 def _effects(
     variant: str, runs: Sequence[ScoredRun], baseline: Sequence[ScoredRun], languages: Languages
 ) -> tuple[Effect, ...]:
-    seeds = paired_seeds(runs, baseline)
-    if not seeds or not languages.all:
+    data = paired(runs, baseline, languages.all)
+    if data is None:
         return ()
-    differences = _paired_differences(seeds, runs, baseline, languages.all)
-    point = difference_of_means(differences)
-    drawn = bootstrap(differences)
-    examples_of = np.isfinite(differences).any(axis=0).sum(axis=-1)
-    column = {name: index for index, name in enumerate(languages.all)}
     groups: dict[str, tuple[str, ...]] = {name: (name,) for name in languages.all}
     groups |= {name: members for name, (_, members) in languages.averages.items()}
-    estimates = {}
-    for target, members in groups.items():
-        picked = [column[name] for name in members]
-        if np.isfinite(point[picked]).all():
-            estimates[target] = (
-                estimate(float(point[picked].mean()), drawn[:, picked].mean(axis=1)),
-                int(examples_of[picked].min()),
-            )
-    family = [name for name in languages.zero_shot if name in estimates]
-    corrected = dict(zip(family, holm([estimates[n][0].p for n in family]), strict=True))
-    return tuple(
-        Effect(variant, target, value.difference, value.low, value.high, value.p,
-               corrected.get(target), len(seeds), examples)
-        for target, (value, examples) in estimates.items()
-    )  # fmt: skip
-
-
-def _paired_differences(
-    seeds: Sequence[int],
-    runs: Sequence[ScoredRun],
-    baseline: Sequence[ScoredRun],
-    languages: Sequence[str],
-) -> NDArray[np.float32]:
-    """right(variant) - right(baseline): (S, L, N) over the union of example ids, NaN if absent."""
-    ours, theirs = (
-        {run.seed: run.right for run in side if run.right is not None} for side in (runs, baseline)
-    )
-    index: pd.Index = ours[seeds[0]].index
-    for seed in seeds:
-        index = index.union(ours[seed].index).union(theirs[seed].index)
-    columns = pd.Index(list(languages))
-    return np.stack(
-        [
-            (
-                ours[seed].reindex(index=index, columns=columns)
-                - theirs[seed].reindex(index=index, columns=columns)
-            )
-            .to_numpy(dtype=np.float32)
-            .T
-            for seed in seeds
-        ]
-    )
+    return effects_of(variant, data, groups, family=languages.zero_shot)

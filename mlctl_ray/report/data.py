@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from ..config.variants import BASELINE, VARIANTS
 from ..evaluation.keys import parse_accuracy_key, unreadable_key
 from .answer import answer_of
-from .comparison import Languages, compare, paired_seeds
+from .comparison import Languages, compare
 from .metrics import finite, metric
+from .objectives import budget_of
+from .paired import paired_seeds
 from .pairs import pair_matrices
 from .predictions import ScoredRun, read_pairs, read_run
 from .published import published_rows
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 SELECTED = "best"
 """Variant name of the best trial's replicates."""
+RUNNER_UP = "runner-up"
+"""Variant name of the second best trial's replicates; never what the report selects."""
 _UNREADABLE_THRESHOLD = 0.2
 _QUESTION_VARIANT = "la-ml-ctl-cz"
 
@@ -76,6 +80,7 @@ def report_data(reader: StudyReader, record: StudyRecord) -> ReportData:
         published=published_rows(task, names),
         pairs=pairs,
         search=search,
+        budget=budget_of(tags),
         reproducibility=_reproducibility(reader, record, selected_run),
     )
 
@@ -159,8 +164,8 @@ def _validation_runs(record: StudyRecord, search: Search) -> dict[str, list[RunR
 
 def _order(variant: str) -> tuple[int, str]:
     known = list(VARIANTS)
-    if variant == SELECTED:
-        return len(known) + 1, variant
+    if variant in (SELECTED, RUNNER_UP):
+        return len(known) + 1 + (variant == RUNNER_UP), variant
     return known.index(variant) if variant in known else len(known), variant
 
 
@@ -168,7 +173,8 @@ def _selected(runs: Mapping[str, Sequence[ScoredRun]]) -> str:
     for name in (SELECTED, _QUESTION_VARIANT):
         if name in runs:
             return name
-    return list(runs)[-1]
+    others = [name for name in runs if name != RUNNER_UP]
+    return others[-1] if others else SELECTED
 
 
 def _pairs(
@@ -202,12 +208,16 @@ def _missing(
     notes = []
     if record.study.state == "running":
         notes.append("The study is still running: this page shows what it has logged so far.")
+    elif record.study.state == "interrupted":
+        notes.append("The study was interrupted: go on by --resume. What it logged is shown.")
     elif record.study.state != "finished":
         notes.append(f"The study ended as {record.study.state}: what it logged before is shown.")
     if not record.trials:
         notes.append("The study has no trial.")
     elif not search.states.get("finished"):
         notes.append("No trial has finished, so nothing is ranked.")
+    if search.states.get("interrupted"):
+        notes.append("Some trials were interrupted: go on by --resume.")
     if task is None or not languages:
         notes.append("Neither the study nor its runs name a task and languages with accuracies.")
     unfinished = [run for run in record.replicates if run.state != "finished"]

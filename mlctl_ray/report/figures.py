@@ -10,8 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .formats import points, signed_points
-from .values import ZERO_SHOT, Comparison, PairMatrices, ReportData, Row
+from .formats import measure, points, signed_points
+from .objectives import is_accuracy
+from .values import (
+    ZERO_SHOT,
+    Comparison,
+    Objective,
+    PairMatrices,
+    ReportData,
+    Row,
+    Search,
+    Trial,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +60,7 @@ class Figure:
 
 
 def figures(data: ReportData) -> tuple[Figure, ...]:
-    """Effects by language, then the pair matrices of baseline, selected and difference."""
+    """Effects by language, pair matrices of baseline, selected and difference, the Pareto set."""
     import matplotlib as mpl
 
     found = []
@@ -59,6 +69,8 @@ def figures(data: ReportData) -> tuple[Figure, ...]:
             found.append(_effects(data.comparison))
         if data.pairs and data.comparison:
             found += _matrices(data.pairs, data.comparison)
+        if data.search.objectives:
+            found.append(_pareto(data.search))
     return tuple(found)
 
 
@@ -170,6 +182,57 @@ def _matrix(
     bar.set_label(unit)
     bar.outline.set_visible(False)
     return _render(figure, name, title, _matrix_words(title, values, languages, unit))
+
+
+def _pareto(search: Search) -> Figure:
+    from matplotlib.figure import Figure as MplFigure
+
+    first, second = search.objectives[:2]
+    figure = MplFigure(figsize=(5.2, 3.6))
+    axes = figure.add_subplot()
+    shown = [t for t in search.trials if t.state == "finished" and None not in t.objectives[:2]]
+    for trial in shown:
+        _pareto_point(axes, trial, (_scale(first), _scale(second)))
+    for axis, objective in ((axes.xaxis, first), (axes.yaxis, second)):
+        unit = ", %" if is_accuracy(objective.key) else ""
+        axis.set_label_text(f"{_short(objective.name, 40)}{unit} ({objective.direction})")
+    axes.grid(color=_INK, alpha=0.15, linewidth=0.6)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    told = "; ".join(
+        f"trial {trial.number}: {measure(trial.objectives[0], first.key)} and "
+        f"{measure(trial.objectives[1], second.key)}"
+        for trial in shown
+        if trial.pareto
+    )
+    return _render(
+        figure,
+        "pareto",
+        f"{first.name} and {second.name} of the finished trials",
+        f"{first.name} and {second.name} of the Pareto set. {told or 'It is empty'}.",
+    )
+
+
+def _scale(objective: Objective) -> float:
+    return 100.0 if is_accuracy(objective.key) else 1.0
+
+
+def _pareto_point(axes: Axes, trial: Trial, scales: tuple[float, float]) -> None:
+    x, y = (
+        value * s for value, s in zip(trial.objectives, scales, strict=False) if value is not None
+    )
+    color = _EFFECT if trial.pareto else _INK
+    axes.plot(
+        x,
+        y,
+        marker="o" if trial.feasible else "x",
+        markersize=7 if trial.pareto else 5,
+        color=color,
+        markerfacecolor=color if trial.pareto else "none",
+        linestyle="none",
+    )
+    if trial.pareto:
+        axes.annotate(str(trial.number), (x, y), xytext=(5, 4), textcoords="offset points")
 
 
 def _annotate(axes: Axes, values: Any, mesh: Any) -> None:

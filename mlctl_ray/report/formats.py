@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .objectives import is_accuracy
+
 NONE = "–"
 _MINUS = "−"
 
@@ -34,6 +36,20 @@ def p_value(value: float | None) -> str:
 def number(value: float | None, digits: int = 2) -> str:
     """A plain number."""
     return NONE if value is None else _number(value, digits)
+
+
+def amount(value: float | None) -> str:
+    """A count without digits after the point, any other number with two."""
+    if value is None:
+        return NONE
+    return f"{value:,.0f}" if value == round(value) else _number(value, 2)
+
+
+def measure(value: float | None, key: str) -> str:
+    """A metric by its kind: accuracies in %, anything else as three significant digits."""
+    if value is None:
+        return NONE
+    return points(value) if is_accuracy(key) else f"{value:.3g}".replace("-", _MINUS)
 
 
 def parameter(text: str | None) -> str:

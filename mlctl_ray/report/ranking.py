@@ -11,32 +11,41 @@ from typing import TYPE_CHECKING
 from ..config import LEVELS
 from ..evaluation.keys import DEVICE_HOURS, accuracy_key, mean_zero_shot_key
 from .metrics import finite, metric
-from .values import Search, Trial
+from .objectives import constraints_of, objectives_of
+from .values import Objective, Search, Trial
 
 if TYPE_CHECKING:
     from ..tracking.records import RunRecord, StudyRecord
 
-_ORDER = ("finished", "pruned", "running", "failed")
+_ORDER = ("finished", "pruned", "running", "interrupted", "failed")
 _VARIANT_TAG = "mlctl.variant"
+_PARETO_TAG = "mlctl.pareto"
+_FEASIBLE_TAG = "mlctl.feasible"
 
 
 def search_of(record: StudyRecord, task: str | None, source: str | None) -> Search:
-    """Finished trials by their objective, then pruned, running and failed ones."""
+    """Finished trials by their objective, then pruned, running, interrupted and failed ones.
+
+    Of the finished ones, those that break a constraint come last and have no rank.
+    """
     key = record.study.tags.get("mlctl.objective_key")
     parameters = searched_parameters(record)
+    objectives = objectives_of(record.study.tags)
+    smaller = any(o.key == key and o.direction == "minimize" for o in objectives)
 
-    def order(run: RunRecord) -> tuple[int, float, int]:
+    def order(run: RunRecord) -> tuple[int, bool, float, int]:
         objective = finite(run.metrics.get(key)) if key else None
         state = str(run.state)
         return (
             _ORDER.index(state) if state in _ORDER else len(_ORDER),
-            math.inf if objective is None else -objective,
+            not _feasible(run),
+            math.inf if objective is None else objective if smaller else -objective,
             run.number if run.number is not None else -1,
         )
 
     ordered = sorted(latest_trials(record), key=order)
     trials = tuple(
-        _trial(run, rank, key, parameters, task, source)
+        _trial(run, rank, key, parameters, objectives, task, source)
         for rank, run in enumerate(ordered, start=1)
     )
     hours = [
@@ -51,6 +60,9 @@ def search_of(record: StudyRecord, task: str | None, source: str | None) -> Sear
         trials=trials,
         states=dict(Counter(trial.state for trial in trials)),
         device_hours=sum(hours) if hours else None,
+        objectives=objectives,
+        constraints=constraints_of(record.study.tags),
+        pareto=tuple(trial.number for trial in trials if objectives and trial.pareto),
     )
 
 
@@ -94,11 +106,13 @@ def _trial(
     rank: int,
     key: str | None,
     parameters: tuple[str, ...],
+    objectives: tuple[Objective, ...],
     task: str | None,
     source: str | None,
 ) -> Trial:
     objective = finite(run.metrics.get(key)) if key else None
-    ranked = run.state == "finished" and objective is not None
+    feasible = _feasible(run)
+    ranked = run.state == "finished" and objective is not None and feasible
     return Trial(
         rank=rank if ranked else None,
         number=run.number if run.number is not None else -1,
@@ -111,7 +125,14 @@ def _trial(
         parameters=tuple(
             run.params.get(name) if _takes_part(name, run.params) else None for name in parameters
         ),
+        objectives=tuple(finite(run.metrics.get(o.key)) for o in objectives),
+        feasible=feasible,
+        pareto=run.tags.get(_PARETO_TAG) == "true",
     )
+
+
+def _feasible(run: RunRecord) -> bool:
+    return run.tags.get(_FEASIBLE_TAG) != "false"
 
 
 def _takes_part(name: str, params: Mapping[str, str]) -> bool:

@@ -79,6 +79,8 @@ def _environment(*, html: bool) -> Environment:
         percent=formats.percent,
         p=formats.p_value,
         number=formats.number,
+        amount=formats.amount,
+        measure=formats.measure,
         parameter=formats.parameter,
         language=language_label,
     )

@@ -7,9 +7,30 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from .formats import number, p_value, parameter, percent, points, signed_points
+from .formats import (
+    amount,
+    measure,
+    number,
+    p_value,
+    parameter,
+    percent,
+    points,
+    signed_points,
+)
 from .published import LANGUAGES
-from .values import Comparison, PairMatrices, Published, ReportData, Row, Score, Search
+from .values import (
+    Budget,
+    Comparison,
+    McNemar,
+    PairMatrices,
+    Published,
+    ReportData,
+    Row,
+    Score,
+    Search,
+    Sized,
+    Trial,
+)
 
 Cell = str | float | int | None
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", "＝", "＋", "－", "＠")
@@ -42,10 +63,14 @@ class Table:
 def tables(data: ReportData) -> tuple[Table, ...]:
     """Every table that the study has numbers for."""
     found = [_ranking(data.search)] if data.search.trials else []
+    if data.search.objectives:
+        found.append(_pareto(data.search))
+    if data.budget:
+        found.append(_budget(data.budget))
     if data.comparison:
         found.append(_per_language(data.comparison))
         if data.comparison.effects:
-            found.append(_effects(data.comparison))
+            found += [_effects(data.comparison), _effect_sizes(data.comparison)]
     if data.published:
         found.append(_published(data.published))
     if data.pairs and data.comparison:
@@ -112,7 +137,7 @@ def _as(format_number: Callable[[float | None], str]) -> Callable[[Cell], str]:
 
 
 _POINTS, _SIGNED, _P = _as(points), _as(signed_points), _as(p_value)
-_NUMBER, _PERCENT = _as(number), _as(percent)
+_NUMBER, _PERCENT, _AMOUNT = _as(number), _as(percent), _as(amount)
 
 
 def _per_language(comparison: Comparison) -> Table:
@@ -134,7 +159,7 @@ def _per_language(comparison: Comparison) -> Table:
     rows = tuple(cells(row) for row in (*comparison.languages, *comparison.averages))
     caption = (
         f"Accuracy by language on {comparison.split}; difference is {comparison.selected} minus "
-        f"{comparison.baseline} with its 95% bootstrap interval."
+        f"{comparison.baseline} with its 95% interval over seeds and examples."
     )
     return Table("per_language", caption, tuple(columns), rows)
 
@@ -147,14 +172,70 @@ def _effects(comparison: Comparison) -> Table:
     columns = (
         Column("variant", _text), Column("target", _text), Column("difference", _SIGNED),
         Column("low", _POINTS), Column("high", _POINTS), Column("p", _P), Column("p Holm", _P),
-        Column("seeds", _text), Column("examples", _text),
+        Column("detectable", _POINTS), Column("seeds", _text), Column("examples", _text),
     )  # fmt: skip
     rows = tuple(
-        (e.variant, e.target, e.difference, e.low, e.high, e.p, e.p_holm, e.seeds, e.examples)
+        (e.variant, e.target, e.difference, e.low, e.high, e.p, e.p_holm, e.detectable, e.seeds,
+         e.examples)
         for e in comparison.effects
-    )
+    )  # fmt: skip
     caption = f"Effects on {comparison.split}: variant minus {comparison.baseline}."
     return Table("effects", caption, columns, rows)
+
+
+def _effect_sizes(comparison: Comparison) -> Table:
+    columns = (
+        Column("variant", _text), Column("target", _text),
+        Column("h", _NUMBER), Column("h low", _NUMBER), Column("h high", _NUMBER),
+        Column("odds ratio", _NUMBER), Column("odds low", _NUMBER), Column("odds high", _NUMBER),
+        Column("bootstrap low", _POINTS), Column("bootstrap high", _POINTS),
+        Column("bootstrap p", _P), Column("McNemar exact", _P), Column("McNemar mid-p", _P),
+        Column("discordant", _text),
+    )  # fmt: skip
+    rows = tuple(
+        (e.variant, e.target, *_sized(e.cohens_h), *_sized(e.odds_ratio), e.bootstrap.low,
+         e.bootstrap.high, e.bootstrap.p, *_mcnemar(e.mcnemar))
+        for e in comparison.effects
+    )  # fmt: skip
+    caption = (
+        f"Effect sizes and second opinions on {comparison.split}; discordant: examples that only "
+        f"the variant : only {comparison.baseline} has right, seed by seed."
+    )
+    return Table("effect_sizes", caption, columns, rows)
+
+
+def _sized(size: Sized | None) -> tuple[Cell, ...]:
+    return (None, None, None) if size is None else (size.value, size.low, size.high)
+
+
+def _mcnemar(test: McNemar | None) -> tuple[Cell, ...]:
+    if test is None:
+        return (None, None, None)
+    counts = " ".join(f"{gained}:{lost}" for gained, lost in test.discordant)
+    return (test.exact, test.mid_p, counts)
+
+
+def _pareto(search: Search) -> Table:
+    columns = [Column("trial", _text)]
+    columns += [Column(o.name, _measured(o.key)) for o in search.objectives]
+    columns += [Column(name, lambda cell: parameter(_text(cell))) for name in search.parameters]
+    rows = tuple(
+        (trial.number, *trial.objectives, *trial.parameters)
+        for trial in search.trials
+        if trial.number in search.pareto
+    )
+    return Table("pareto", "Trials that no other trial dominates.", tuple(columns), rows)
+
+
+def _measured(key: str) -> Callable[[Cell], str]:
+    return _as(lambda value: measure(value, key))
+
+
+def _budget(budget: Budget) -> Table:
+    columns = (Column("what", _text), Column("plan", _AMOUNT), Column("spent", _AMOUNT),
+               Column("limit", _AMOUNT))  # fmt: skip
+    rows = tuple((row.what, row.plan, row.spent, row.limit) for row in budget.rows)
+    return Table("budget", "Budget: plan and spent.", columns, rows)
 
 
 def _ranking(search: Search) -> Table:
@@ -164,11 +245,15 @@ def _ranking(search: Search) -> Table:
     columns += [Column("device-hours", _NUMBER)]
     columns += [Column(name, lambda cell: parameter(_text(cell))) for name in search.parameters]
     rows = tuple(
-        (t.rank, t.number, t.state, t.variant, t.objective, t.source, t.mean_zero_shot,
+        (t.rank, t.number, _state(t), t.variant, t.objective, t.source, t.mean_zero_shot,
          t.device_hours, *t.parameters)
         for t in search.trials
     )  # fmt: skip
     return Table("ranking", f"Trials by {search.objective_key}.", tuple(columns), rows)
+
+
+def _state(trial: Trial) -> str:
+    return trial.state if trial.feasible else f"{trial.state}, infeasible"
 
 
 def _published(rows: Sequence[Published]) -> Table:

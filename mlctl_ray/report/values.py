@@ -18,8 +18,40 @@ ZERO_SHOT = "mean_zero_shot"
 
 
 @dataclass(frozen=True, slots=True)
+class Sized:
+    """An effect size with its 95% interval; the model of `Effect`."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Resampled:
+    """The crossed percentile bootstrap: too narrow with few seeds, given as a second opinion."""
+
+    low: float
+    high: float
+    p: float
+
+
+@dataclass(frozen=True, slots=True)
+class McNemar:
+    """Do these very models differ on the examples' population? Nothing about other seeds."""
+
+    discordant: tuple[tuple[int, int], ...]
+    """For each seed, examples that only the variant and only the baseline has right."""
+    exact: float
+    mid_p: float
+    """p-values combined over seeds."""
+
+
+@dataclass(frozen=True, slots=True)
 class Effect:
-    """Accuracy of a variant minus that of the baseline on the same examples and seeds."""
+    """Accuracy of a variant minus that of the baseline on the same examples and seeds.
+
+    Interval and p are those of the crossed random-effects model of seeds and examples.
+    """
 
     variant: str
     target: str
@@ -32,6 +64,18 @@ class Effect:
     """Holm-corrected over the zero-shot languages; ``None`` outside that family."""
     seeds: int
     examples: int
+    covers_seeds: bool
+    """False with one seed: the interval is for these very models."""
+    standard_error: float
+    detectable: float | None
+    """Smallest difference found four times out of five: at .05, for a zero-shot language at .05
+    over their number. ``None`` where no difference is."""
+    bootstrap: Resampled
+    cohens_h: Sized
+    odds_ratio: Sized | None
+    """Odds that a discordant example is right with the variant; ``None`` without such examples."""
+    mcnemar: McNemar | None
+    """``None`` for an average."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +151,48 @@ class Trial:
     mean_zero_shot: float | None
     device_hours: float | None
     parameters: tuple[str | None, ...]
+    objectives: tuple[float | None, ...]
+    """Values of `Search.objectives`."""
+    feasible: bool
+    """Whether it meets every constraint of the study."""
+    pareto: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """What a study of several objectives searches by."""
+
+    key: str
+    direction: Literal["maximize", "minimize"]
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """A bound on a metric; a trial outside of it is not selected."""
+
+    name: str
+    key: str
+    at_least: float | None
+    at_most: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetRow:
+    """One quantity of the budget in its own unit; ``None`` where there is no such number."""
+
+    what: str
+    plan: float | None
+    spent: float | None
+    limit: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a study planned and spent."""
+
+    rows: tuple[BudgetRow, ...]
+    ended_by: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +206,11 @@ class Search:
     states: Mapping[str, int]
     device_hours: float | None
     """All trials and replicates together."""
+    objectives: tuple[Objective, ...]
+    """Empty for a study with one objective."""
+    constraints: tuple[Constraint, ...]
+    pareto: tuple[int, ...]
+    """Numbers of the trials that no other one dominates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +241,8 @@ class Answer:
     seeds: int
     selection: str
     strict_zero_shot: bool | None
+    detectable: str | None
+    """What this many seeds and examples could have shown."""
     limits: tuple[str, ...]
 
 
@@ -182,4 +275,5 @@ class ReportData:
     published: tuple[Published, ...]
     pairs: PairMatrices | None
     search: Search
+    budget: Budget | None
     reproducibility: Reproducibility

@@ -97,14 +97,16 @@ class StudyWriter:
         state: RunState | None = RunState.FINISHED,
         levels: str = "multi+label",
         temperature: str = "0.0712345",
+        tags: Mapping[str, str] | None = None,
+        hours: float = 0.25,
     ) -> str:
         params = dict(zip(SPACE, (levels, temperature, 1e-3), strict=True))
-        tags = {"mlctl.variant": variant} if variant else {}
+        tags = {**({"mlctl.variant": variant} if variant else {}), **(tags or {})}
         run_id = self.tracker.start_trial(
             self.run_id, number=number, name=f"trial-{number}", params=params, tags=tags
         )
         if accuracy:
-            self._log(run_id, "validation", accuracy, noise=1000 + number)
+            self._log(run_id, "validation", accuracy, noise=1000 + number, hours=hours)
         if state:
             self.tracker.finish(run_id, state)
         return run_id
@@ -138,11 +140,11 @@ class StudyWriter:
 
     def _log(
         self, run_id: str, split: str, accuracy: Mapping[str, float], *, noise: int,
-        with_files: bool = True,
+        with_files: bool = True, hours: float = 0.25,
     ) -> None:  # fmt: skip
         table = predictions(accuracy, examples=self.examples, noise=noise)
         right = (table["gold"] == table["predicted"]).groupby(table["language"]).mean()
-        metrics: dict[str, Any] = {"cost/device_hours": 0.25}
+        metrics: dict[str, Any] = {"cost/device_hours": hours}
         for language in accuracy:
             if language.isalnum() and language.isascii():
                 metrics[accuracy_key(split, self.task, language)] = right[language]

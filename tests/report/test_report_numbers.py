@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from synthetic_study import LANGUAGES, StudyWriter, confirmed_study, level
 
 from mlctl_ray.report import ReportFiles, build_report
@@ -41,12 +43,49 @@ def right_of(study: StudyWriter) -> pd.DataFrame:
     return pd.concat(frames)
 
 
+def right_of_language(right: pd.DataFrame, language: str) -> dict[str, pd.DataFrame]:
+    """Seeds in rows, examples in columns, of best and none."""
+    one = right[right["language"] == language].astype({"right": float})
+    return {
+        variant: one[one["variant"] == variant].pivot(
+            index="seed", columns="example_id", values="right"
+        )
+        for variant in ("best", "none")
+    }
+
+
+def check_effect(effect: dict[str, Any], sides: dict[str, pd.DataFrame]) -> None:
+    """The interval by pandas and SciPy's distributions, and the tests of each seed."""
+    table = sides["best"] - sides["none"]
+    seeds, examples = table.shape
+    of_seeds = examples * table.mean(axis=1).var(ddof=1)
+    of_examples = seeds * table.mean(axis=0).var(ddof=1)
+    centred = table.sub(table.mean(axis=1), axis=0).sub(table.mean(axis=0) - table.mean().mean())
+    residual = (centred**2).to_numpy().sum() / ((seeds - 1) * (examples - 1))
+    t_seeds, t_examples = stats.t.ppf(0.975, [seeds - 1, examples - 1])
+    square = max(
+        t_seeds**2 * of_seeds + t_examples**2 * max(of_examples - residual, 0),
+        t_examples**2 * of_examples,
+    )
+    half = max((square / table.size) ** 0.5, t_examples / examples)
+    assert effect["high"] - effect["difference"] == pytest.approx(half, rel=1e-4)
+    assert effect["difference"] - effect["low"] == pytest.approx(half, rel=1e-4)
+    exact = sorted(
+        stats.binomtest(int((row > 0).sum()), int((row != 0).sum())).pvalue
+        for _, row in table.iterrows()
+    )
+    assert effect["mcnemar"]["exact"] == pytest.approx(min(1, 1.5 * exact[1]))
+    angles = {side: 2 * np.arcsin(np.sqrt(t.mean(axis=1))) for side, t in sides.items()}
+    expected = (angles["best"] - angles["none"]).mean()
+    assert effect["cohens_h"]["value"] == pytest.approx(expected, abs=1e-6)
+    assert effect["bootstrap"]["low"] <= effect["difference"] <= effect["bootstrap"]["high"]
+
+
 def test_numbers_equal_a_recomputation_from_the_predictions(large_effect: Built) -> None:
     study, files = large_effect
     data = content(files)["comparison"]
-    per_seed = (
-        right_of(study).groupby(["variant", "language", "seed"])["right"].mean().unstack("seed")
-    )
+    right = right_of(study)
+    per_seed = right.groupby(["variant", "language", "seed"])["right"].mean().unstack("seed")
     assert data["variants"] == ["none", "ml-ctl-cz", "best"]
     for row in data["languages"]:
         for variant, score in zip(data["variants"], row["scores"], strict=True):
@@ -57,6 +96,7 @@ def test_numbers_equal_a_recomputation_from_the_predictions(large_effect: Built)
         expected = per_seed.loc[("best", row["target"])] - per_seed.loc[("none", row["target"])]
         assert row["difference"] == pytest.approx(expected.mean(), abs=1e-6)
         assert row["effect"]["low"] <= row["difference"] <= row["effect"]["high"]
+        check_effect(row["effect"], right_of_language(right, row["target"]))
     means = per_seed.mean(axis=1)
     averages = {row["target"]: row for row in data["averages"]}
     for name, members in (

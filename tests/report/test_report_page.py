@@ -66,7 +66,7 @@ def test_page_is_self_contained_and_accessible(large_effect: Built) -> None:
     targets |= {str(a["xlink:href"])[1:] for a in page.all("use")}
     assert targets <= set(ids)
     assert len(page.all("h1")) == 1
-    assert len(page.all("table")) == len(page.all("caption")) == 9
+    assert len(page.all("table")) == len(page.all("caption")) == 10
     for heading in page.all("th"):
         assert heading.get("scope") in ("col", "row", "rowgroup")
     drawings = [a for a in page.all("div") if a.get("role") == "img"]
@@ -83,7 +83,7 @@ def test_all_files_are_written_and_old_ones_go(large_effect: Built) -> None:
     again = build_report(study.name, tracking_uri=study.uri, output=study.folder / "reports")
     assert again == files
     written = {str(path.relative_to(files.folder)) for path in files.folder.rglob("*.*")}
-    tables = ("effects", "pairs", "per_language", "published", "ranking")
+    tables = ("effect_sizes", "effects", "pairs", "per_language", "published", "ranking")
     figures = ("effects", "pairs_baseline", "pairs_difference", "pairs_selected")
     assert written == {
         "index.html", "report.md", "report.json",
