@@ -17,3 +17,7 @@ class TrialFailure(Failure):
 
 class StudyFailure(Failure):
     """A study in which no trial came to its end."""
+
+
+class StorageFailure(Failure):
+    """The place of a run's files is full, or cannot be written or read."""

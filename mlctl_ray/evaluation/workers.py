@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,7 +39,20 @@ class Workers:
         if self.size > 1:
             dist.broadcast(tensor, src=0)
 
-    def barrier(self) -> None:
-        """Wait for every worker."""
-        if self.size > 1:
-            dist.barrier()
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """A block that no worker leaves before all have ended it.
+
+        What is raised in one worker is raised in all, so that none waits for one that failed. The
+        block itself must not wait for other workers.
+        """
+        failure: Exception | None = None
+        try:
+            yield
+        except Exception as error:
+            failure = error
+        failures = [value for value in self.gather_objects(failure) if value is not None]
+        if failure is not None:
+            raise failure
+        if failures:
+            raise failures[0]

@@ -1,7 +1,8 @@
 """Checkpoints: a plain Hugging Face folder, the heads, the configuration, and the loop's state.
 
 Layout: ``backbone/`` (save_pretrained and tokenizer), ``heads.safetensors``, ``config.yaml``,
-``training.pt`` (step, optimiser) and ``rng-<rank>.pt``; the last two are read with `weights_only`.
+``training.pt`` (step, optimiser) and ``rng-<rank>.pt``, both read with `weights_only`, and
+``manifest.json``, written last. The generation before is kept beside it (generations.py).
 """
 
 from __future__ import annotations
@@ -16,12 +17,26 @@ from safetensors.torch import load_file, save_file
 
 from ..config import RunConfig, flatten, parse_yaml, plain, to_yaml, validate
 from ..data.tokenizer import TextTokenizer, load_tokenizer
-from ..errors import InputError
+from ..errors import InputError, StorageFailure
 from ..evaluation.workers import Workers
 from ..model import MlctlModel, build_backbone, verbaliser_ids
+from .fence import UNFENCED, Fence, Superseded
+from .generations import find_checkpoint, remove_checkpoints, strip_loop_state, swap_in
 from .gradient_cache import RngState, replay, rng_state
+from .manifest import write_manifest
+from .storage import partial_path
 
-_COMPLETE = "complete"
+__all__ = [
+    "LoopState",
+    "check_same_run",
+    "find_checkpoint",
+    "load_state",
+    "load_weights",
+    "open_checkpoint",
+    "remove_checkpoints",
+    "save_checkpoint",
+    "strip_loop_state",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +46,8 @@ class LoopState:
     step: int
     optimiser: dict[str, Any]
     sums: dict[str, Any]
+    device_hours: float = 0.0
+    """Hours that the run has held devices; kept in the manifest."""
 
 
 def save_checkpoint(
@@ -40,54 +57,68 @@ def save_checkpoint(
     config: RunConfig,
     state: LoopState | None,
     workers: Workers = Workers(),  # noqa: B008 - frozen
+    fence: Fence = UNFENCED,
 ) -> Path:
     """Write a checkpoint and swap it in whole; without a state it can only be evaluated.
 
-    Rank 0 writes the model, every rank its own random state.
+    Rank 0 writes the model, every rank its own random state. If it fails the earlier generations
+    are as they were and nothing is left of the new one.
+
+    Raises:
+        StorageFailure: the disk is full, or the folder cannot be written; in every worker.
+        Superseded: another attempt has claimed the run's folder; in every worker.
     """
-    partial = folder.with_name(f".{folder.name}.partial")
-    if workers.rank == 0:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-    workers.barrier()
-    if state is not None:
-        rng = rng_state()
-        torch.save({"cpu": rng.cpu, "cuda": list(rng.cuda)}, partial / f"rng-{workers.rank}.pt")
-    if workers.rank == 0:
-        model.backbone.save_pretrained(partial / "backbone")
-        tokenizer.save(partial / "backbone")
-        heads = {name: value.contiguous() for name, value in model.heads.state_dict().items()}
-        save_file(heads, partial / "heads.safetensors")
-        (partial / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
-        if state is not None:
-            torch.save(
-                {"step": state.step, "optimiser": state.optimiser, "sums": state.sums},
-                partial / "training.pt",
-            )
-    workers.barrier()
-    if workers.rank == 0:
-        (partial / _COMPLETE).touch()
-        _swap(partial, folder)
-    workers.barrier()
+    partial = partial_path(folder, fence.token)
+    first = workers.rank == 0
+    try:
+        with workers.together(), fence.writing(partial):
+            if first:
+                shutil.rmtree(partial, ignore_errors=True)
+                partial.mkdir(parents=True)
+        with workers.together(), fence.writing(partial):
+            if state is not None:
+                _write_rng(partial, workers.rank)
+            if first:
+                _write_content(partial, model, tokenizer, config, state)
+        with workers.together(), fence.writing(folder):
+            if first:
+                hours = state.device_hours if state is not None else 0.0
+                write_manifest(partial, state.step if state is not None else None, hours)
+                fence.check()
+                swap_in(partial, folder)
+    except (StorageFailure, Superseded):
+        if first:
+            shutil.rmtree(partial, ignore_errors=True)
+        raise
     return folder
 
 
-def _swap(partial: Path, folder: Path) -> None:
-    """Put the new folder in the old one's place; at every moment one of the two is whole."""
-    old = folder.with_name(f".{folder.name}.old")
-    if folder.exists():
-        shutil.rmtree(old, ignore_errors=True)
-        folder.replace(old)
-    partial.replace(folder)
-    shutil.rmtree(old, ignore_errors=True)
+def _write_rng(folder: Path, rank: int) -> None:
+    rng = rng_state()
+    _save({"cpu": rng.cpu, "cuda": list(rng.cuda)}, folder / f"rng-{rank}.pt")
 
 
-def find_checkpoint(folder: Path) -> Path | None:
-    """The checkpoint at a place, or the one it was replacing when the process was killed."""
-    for candidate in (folder, folder.with_name(f".{folder.name}.old")):
-        if (candidate / _COMPLETE).is_file():
-            return candidate
-    return None
+def _write_content(
+    folder: Path,
+    model: MlctlModel,
+    tokenizer: TextTokenizer,
+    config: RunConfig,
+    state: LoopState | None,
+) -> None:
+    model.backbone.save_pretrained(folder / "backbone")
+    tokenizer.save(folder / "backbone")
+    heads = {name: value.contiguous() for name, value in model.heads.state_dict().items()}
+    save_file(heads, folder / "heads.safetensors")
+    (folder / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
+    if state is not None:
+        values = {"step": state.step, "optimiser": state.optimiser, "sums": state.sums}
+        _save(values, folder / "training.pt")
+
+
+def _save(values: dict[str, Any], path: Path) -> None:
+    # Given a path, torch reports a full disk without the system's error.
+    with path.open("wb") as file:
+        torch.save(values, file)
 
 
 def check_same_run(folder: Path, config: RunConfig) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ..config import RunConfig, ScalingConfig, plain, validate
-from ..errors import InputError, TrialFailure
+from ..errors import Failure, InputError
 from ..evaluation.data import Split
 from ..evaluation.workers import Workers
 from .reports import Report, read_reports
@@ -30,6 +30,7 @@ def fit_workers(
     resume: bool,
     name: str,
     to_metrics: Callable[[Report], Mapping[str, Any]],
+    token: str | None = None,
     in_tune: bool = False,
 ) -> None:
     """Run one configuration over `scaling.workers` workers of Ray Train.
@@ -41,6 +42,7 @@ def fit_workers(
         folder: artifacts and checkpoint; every worker must reach it.
         name: unique name of the run in Ray Train's storage, under ``<folder>/ray``.
         to_metrics: what rank 0 reports to Ray, from a report.
+        token: of this execution, for the fence around the folder.
         in_tune: whether this is called inside a Tune trial, which then gets the reports.
     """
     from ray.train import RunConfig as TrainRunConfig
@@ -61,6 +63,7 @@ def fit_workers(
             "folder": str(folder),
             "splits": tuple(splits),
             "resume": resume,
+            "token": token,
             "to_metrics": to_metrics,
         },
         scaling_config=TrainScalingConfig(
@@ -92,6 +95,7 @@ def _worker(loop: dict[str, Any]) -> None:
         splits=loop["splits"],
         report=lambda value: train.report(dict(to_metrics(value))),
         resume=loop["resume"],
+        token=loop["token"],
     )
 
 
@@ -159,13 +163,24 @@ def _check_fit(scaling: ScalingConfig, have: Mapping[str, float]) -> None:
             )
 
 
-def _own_failure(error: Exception) -> InputError | TrialFailure | None:
-    """What a worker raised of this package's own, without Ray's wrapping."""
-    for failure in getattr(error, "worker_failures", {}).values():
-        cause = getattr(failure, "cause", None) or failure
-        if isinstance(cause, InputError | TrialFailure):
-            return cause
-    return None
+def worker_causes(error: Exception) -> list[BaseException]:
+    """What each worker raised, by rank, without Ray's wrapping; else the error itself."""
+    failures = getattr(error, "worker_failures", None) or {0: error}
+    return [_unwrapped(failures[rank]) for rank in sorted(failures)]
+
+
+def _unwrapped(error: BaseException) -> BaseException:
+    for name in ("cause", "failure", "controller_failure", "_base_exc"):
+        inner = getattr(error, name, None)
+        if isinstance(inner, BaseException):
+            return _unwrapped(inner)
+    return error
+
+
+def _own_failure(error: Exception) -> InputError | Failure | None:
+    """What a worker raised of this package's own."""
+    own = (c for c in worker_causes(error) if isinstance(c, InputError | Failure))
+    return next(own, None)
 
 
 def _metrics(report: Report) -> Mapping[str, Any]:

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import torch
 
-from ..config import DataConfig, RunConfig, TextFormat, to_yaml
+from ..config import DataConfig, RunConfig, TextFormat
 from ..evaluation import keys
 from ..evaluation.data import EvaluationData, Split, load_evaluation_data
 from ..evaluation.evaluate import Evaluation, evaluate_model
 from ..evaluation.workers import Workers
-from .checkpoint import find_checkpoint
 from .data import TrainingData, load_training_data
-from .reports import FILE, Report, append_report, read_reports
+from .fence import Fence
+from .memory import within_memory
+from .record import CHECKPOINT, RunRecord
+from .reports import Report
+from .requests import Paused, PauseRequests
 from .trainer import Progress, Trainer
 
-CHECKPOINT = "checkpoint"
-"""Name of the checkpoint in a run's folder."""
+__all__ = ["CHECKPOINT", "RunResult", "evaluation_data", "run_training", "training_data"]
+
+_SIZE = "the size of the model (model.name or model.scratch)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ def run_training(
     splits: Sequence[Split] = ("validation",),
     report: Callable[[Report], None] = lambda report: None,
     resume: bool = False,
+    token: str | None = None,
 ) -> RunResult:
     """Train, evaluate at every pause on validation, and at the end on `splits`.
 
@@ -48,55 +52,65 @@ def run_training(
     ``pairs/``, ``metrics.json`` and ``checkpoint/`` under `folder`, which all workers share.
 
     Args:
-        report: called by every worker at every pause with the same values.
-        resume: go on from the folder's checkpoint if there is one.
+        report: called by every worker at every pause with the same values, after they and the
+            checkpoint are on the disk. Of a step that was run twice they are the first run's.
+        resume: go on from the folder's checkpoint if there is one. Without it what an earlier run
+            left in the folder is removed.
+        token: of the claim of the folder (`fence.claim`); None if there is no driver.
 
     Raises:
         InputError: a source cannot be read or does not fit the configuration.
-        TrialFailure: a loss or gradient is not finite.
+        TrialFailure: a loss or gradient is not finite, or memory ran out.
+        StorageFailure: the folder is full, or cannot be read or written.
+        Paused: `requests.request_pause` asked for it; the checkpoint is saved.
+        Superseded: another attempt has claimed the folder; it was not written since.
     """
     torch.set_num_threads(config.scaling.cpus_per_worker)
     began = time.perf_counter()
-    data = training_data(config.data, config.model.text)
-    data.check_batches(config)
-    trainer = Trainer(config, data, workers)
-    checkpoint = find_checkpoint(folder / CHECKPOINT) if resume else None
+    record = RunRecord(folder, workers, Fence(folder, token))
+    trainer = _make_trainer(config, workers)
+    checkpoint = record.find_checkpoint() if resume else None
     if checkpoint is not None:
-        trainer.resume(checkpoint)
-    hours_before = _hours_before(folder, trainer.step)
-    evaluation_steps, pauses = _pauses(config)
-    metrics: dict[str, float] = {}
-    if workers.rank == 0:
-        folder.mkdir(parents=True, exist_ok=True)
-        if checkpoint is None:
-            (folder / FILE).unlink(missing_ok=True)
-        (folder / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
-    for progress in trainer.run(pauses):
-        if progress.final or progress.step in evaluation_steps:
-            measured = splits if progress.final else ("validation",)
-            metrics = _measure(trainer, progress, measured, folder)
-            hours = (time.perf_counter() - began) / 3600 * workers.size
-            metrics[keys.DEVICE_HOURS] = hours_before + hours
-        trainer.save(folder / CHECKPOINT)
-        if progress.final or progress.step in evaluation_steps:
-            value = Report(progress.step, progress.final, metrics)
-            if workers.rank == 0:
-                _keep(folder, value)
-            report(value)
+        _resume(trainer, checkpoint)
+    record.begin(config, checkpoint, resume=resume)
+    requests = PauseRequests(folder, workers)
+    on_disk = trainer.step
+
+    def device_hours() -> float:
+        return record.device_hours + (time.perf_counter() - began) / 3600 * workers.size
+
+    evaluations, saves = _pauses(config)
+    metrics: Mapping[str, float] = {}
+    for progress in trainer.run(evaluations, saves, requests.pending):
+        due = None
+        if progress.due:
+            measured = _measure(trainer, progress, splits if progress.final else (), record)
+            measured[keys.DEVICE_HOURS] = device_hours()
+            due = record.keep(Report(progress.step, progress.final, measured))
+        if progress.step > on_disk:
+            trainer.save(record.checkpoint, device_hours(), record.fence)
+        if due is not None:
+            metrics = due.metrics
+            if due.final:
+                record.end(due)
+            report(due)
+        if not progress.final and (progress.asked or requests.pending(look=True)):
+            raise Paused(progress.step)
     return RunResult(metrics, folder)
 
 
-def _hours_before(folder: Path, step: int) -> float:
-    """Device-hours of the part of the run that a checkpoint saved."""
-    hours = [r.metrics[keys.DEVICE_HOURS] for r in read_reports(folder) if 0 < r.step <= step]
-    return hours[-1] if hours else 0.0
+def _make_trainer(config: RunConfig, workers: Workers) -> Trainer:
+    data = training_data(config.data, config.model.text)
+    data.check_batches(config)
+    return within_memory(
+        partial(Trainer, config, data, workers), where="while the model was built", cure=_SIZE
+    )
 
 
-def _keep(folder: Path, report: Report) -> None:
-    append_report(folder, report)
-    if report.final:
-        text = json.dumps(report.metrics, indent=1, sort_keys=True)
-        (folder / "metrics.json").write_text(text, encoding="utf-8")
+def _resume(trainer: Trainer, checkpoint: Path) -> None:
+    within_memory(
+        partial(trainer.resume, checkpoint), where="while the checkpoint was read", cure=_SIZE
+    )
 
 
 def _pauses(config: RunConfig) -> tuple[frozenset[int], frozenset[int]]:
@@ -105,20 +119,25 @@ def _pauses(config: RunConfig) -> tuple[frozenset[int], frozenset[int]]:
     evaluations = frozenset(range(every, steps + 1, every)) if every else frozenset()
     save_every = config.optimisation.checkpoint_every
     saves = frozenset(range(save_every, steps + 1, save_every)) if save_every else frozenset()
-    return evaluations, evaluations | saves
+    return evaluations, saves
 
 
 def _measure(
-    trainer: Trainer, progress: Progress, splits: Sequence[Split], folder: Path
+    trainer: Trainer, progress: Progress, final_splits: Sequence[Split], record: RunRecord
 ) -> dict[str, float]:
+    """Losses and validation; at the end `final_splits` in its place, whose tables are kept."""
     metrics = {keys.loss_key(name): value for name, value in progress.losses.items()}
     if progress.samples_per_second:
         metrics[keys.SAMPLES_PER_SECOND] = progress.samples_per_second
-    for split in splits:
-        evaluation = _evaluate(trainer, split, complete=progress.final)
+    for split in final_splits or ("validation",):
+        evaluation = within_memory(
+            partial(_evaluate, trainer, split, complete=progress.final),
+            where=f"in the evaluation after step {progress.step}",
+            cure="evaluation.token_budget",
+        )
         metrics |= evaluation.metrics
-        if progress.final and trainer.workers.rank == 0:
-            evaluation.write(folder)
+        if progress.final:
+            record.write(evaluation, progress.step)
     return metrics
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,11 @@ from ..model import MlctlModel, build_backbone
 from .batches import StepBatches
 from .checkpoint import LoopState, check_same_run, load_state, load_weights, save_checkpoint
 from .data import TrainingData
+from .fence import UNFENCED, Fence
+from .memory import within_memory
 from .schedule import learning_rate, phase_of
 from .step import TERMS, StepComputer, StepLosses
+from .storage import storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +31,17 @@ class Progress:
     Attributes:
         step: optimiser steps done.
         final: whether this was the last step.
-        losses: mean of each loss term since the previous pause, by term.
-        samples_per_second: encoder inputs trained a second since the previous pause; 0 when a run
-            that had ended was resumed.
+        due: whether a report is due, as after the last step; else the pause is for a checkpoint.
+        asked: whether the pause was asked for, so that the run is to end here.
+        losses: mean of each loss term since the previous report, by term.
+        samples_per_second: encoder inputs trained a second since the previous report, or since the
+            run was resumed; 0 when a run that had ended was resumed.
     """
 
     step: int
     final: bool
+    due: bool
+    asked: bool
     losses: dict[str, float]
     samples_per_second: float
 
@@ -62,50 +69,80 @@ class Trainer:
         torch.manual_seed(config.seed * 1009 + 1 + workers.rank)
         self._computer = StepComputer(self.model, config, workers, data.tokenizer.pad_id)
         self._batches = StepBatches(config, data, workers)
+        self._rows, self._seconds = 0, 0.0
 
     def resume(self, checkpoint: Path) -> None:
         """Go on from a checkpoint of the same configuration, to the bit on CPU.
 
         Raises:
             InputError: the checkpoint is of another configuration or number of workers.
+            StorageFailure: it cannot be read.
         """
-        check_same_run(checkpoint, self.config)
-        load_weights(checkpoint, self.model)
-        state = load_state(checkpoint, self.workers)
+        with storage(checkpoint):
+            check_same_run(checkpoint, self.config)
+            load_weights(checkpoint, self.model)
+            state = load_state(checkpoint, self.workers)
         self.optimiser.load_state_dict(state.optimiser)
         self.step = state.step
         self._sums = _LossSums(**state.sums)
 
-    def save(self, folder: Path) -> Path:
-        """Write a checkpoint from which `resume` goes on."""
-        state = LoopState(self.step, self.optimiser.state_dict(), self._sums.state())
+    def save(self, folder: Path, device_hours: float = 0.0, fence: Fence = UNFENCED) -> Path:
+        """Write a checkpoint from which `resume` goes on.
+
+        Raises:
+            StorageFailure: the disk is full, or the folder cannot be written.
+            Superseded: another attempt has claimed the run's folder.
+        """
+        state = LoopState(self.step, self.optimiser.state_dict(), self._sums.state(), device_hours)
         return save_checkpoint(
-            folder, self.model, self.data.tokenizer, self.config, state, self.workers
+            folder, self.model, self.data.tokenizer, self.config, state, self.workers, fence
         )
 
-    def run(self, pauses: frozenset[int]) -> Iterator[Progress]:
-        """Train to the end; pause after the steps in `pauses` and after the last one.
+    def run(
+        self,
+        reports: frozenset[int],
+        saves: frozenset[int] = frozenset(),
+        asked: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Progress]:
+        """Train to the end; pause after the steps in `reports` and `saves` and after the last one.
 
         A checkpoint is saved while the loop pauses. After the last step's it pauses once more, so
         that a run that was killed between its checkpoint and its evaluation ends as it would have.
 
+        Args:
+            reports: steps at which the means of the losses end and begin anew.
+            saves: steps at which they go on, as in a run without the pause.
+            asked: called after every step but the last; the loop pauses there too if it is true.
+
         Raises:
-            TrialFailure: a loss or gradient is not finite; names the step and the losses.
+            TrialFailure: a loss or gradient is not finite, or memory ran out; names the step.
         """
-        if self.step == self.config.optimisation.steps:
-            yield Progress(self.step, True, self._sums.means(), 0.0)
+        steps = self.config.optimisation.steps
+        if self.step == steps:
+            yield Progress(steps, True, True, False, self._sums.means(), 0.0)
             return
-        self._sums.reset()
-        started, rows = time.perf_counter(), 0
-        while self.step < self.config.optimisation.steps:
-            rows += self._train_step()
-            final = self.step == self.config.optimisation.steps
-            if final or self.step in pauses:
-                elapsed = time.perf_counter() - started
-                speed = rows * self.workers.size / elapsed
-                yield Progress(self.step, final, self._sums.means(), speed)
+        if self.step in reports:
+            self._sums.reset()
+        self._rows, self._seconds = 0, 0.0
+        while self.step < steps:
+            self._timed_step()
+            final = self.step == steps
+            due, stop = final or self.step in reports, not final and asked()
+            if due or stop or self.step in saves:
+                speed = self._rows * self.workers.size / self._seconds
+                yield Progress(self.step, final, due, stop, self._sums.means(), speed)
+            if due:
                 self._sums.reset()
-                started, rows = time.perf_counter(), 0
+                self._rows, self._seconds = 0, 0.0
+
+    def _timed_step(self) -> None:
+        started = time.perf_counter()
+        self._rows += within_memory(
+            self._train_step,
+            where=f"at step {self.step + 1}",
+            cure="optimisation.token_budget or optimisation.batch_size",
+        )
+        self._seconds += time.perf_counter() - started
 
     def _train_step(self) -> int:
         config = self.config
@@ -138,7 +175,7 @@ class Trainer:
 
 
 class _LossSums:
-    """Means of the loss terms between pauses; a term counts only where it took part."""
+    """Means of the loss terms between reports; a term counts only where it took part."""
 
     def __init__(self, total: list[float] | None = None, count: list[int] | None = None) -> None:
         self.total = torch.tensor(total or [0.0] * len(TERMS), dtype=torch.float64)

@@ -17,9 +17,10 @@ from tiny_runs import run_config
 from mlctl_ray.config import RunConfig, to_yaml
 from mlctl_ray.errors import InputError
 from mlctl_ray.evaluation.workers import Workers
-from mlctl_ray.training import checkpoint as module
+from mlctl_ray.training import generations
 from mlctl_ray.training.checkpoint import find_checkpoint, open_checkpoint
 from mlctl_ray.training.data import load_training_data
+from mlctl_ray.training.manifest import write_manifest
 from mlctl_ray.training.run import run_training
 from mlctl_ray.training.trainer import Trainer
 
@@ -162,22 +163,23 @@ class Killed(BaseException):
     """Stands for a process that ends here."""
 
 
-@pytest.mark.parametrize("moment", range(6))
-@pytest.mark.parametrize("twice", [False, True])
+@pytest.mark.parametrize("moment", range(8))
+@pytest.mark.parametrize("there", ["both", "newest", "previous"])
 def test_a_checkpoint_is_whole_at_every_moment_of_the_swap(
-    moment: int, twice: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    moment: int, there: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Kill the writer before its n-th move or removal; also when the place was left empty."""
+    """Kill the writer before its n-th move or removal; also when a place was left empty."""
     folder = tmp_path / "checkpoint"
 
     def write(path: Path, content: str) -> None:
         path.mkdir()
         (path / "content").write_text(content)
-        (path / "complete").touch()
+        write_manifest(path, 1, 0.0)
 
-    write(folder, "before")
-    if twice:
-        folder.rename(tmp_path / ".checkpoint.old")
+    if there != "previous":
+        write(folder, "before")
+    if there != "newest":
+        write(tmp_path / "checkpoint.previous", "earlier" if there == "both" else "before")
     write(tmp_path / ".checkpoint.partial", "after")
     left = [moment]
 
@@ -190,16 +192,18 @@ def test_a_checkpoint_is_whole_at_every_moment_of_the_swap(
 
         return run
 
-    monkeypatch.setattr(module.shutil, "rmtree", killing(shutil.rmtree))
+    monkeypatch.setattr(generations.shutil, "rmtree", killing(shutil.rmtree))
     monkeypatch.setattr(Path, "replace", killing(Path.replace))
     try:
-        module._swap(tmp_path / ".checkpoint.partial", folder)
+        generations.swap_in(tmp_path / ".checkpoint.partial", folder)
         content = {"after"}
     except Killed:
         content = {"before", "after"}
     found = find_checkpoint(folder)
     assert found is not None
     assert (found / "content").read_text() in content
+    if content == {"after"}:
+        assert (tmp_path / "checkpoint.previous" / "content").read_text() == "before"
 
 
 def test_an_incomplete_checkpoint_is_not_found(tmp_path: Path) -> None:
