@@ -18,7 +18,9 @@ STATUS = {
     RunState.FINISHED: "FINISHED",
     RunState.PRUNED: "KILLED",
     RunState.FAILED: "FAILED",
+    RunState.INTERRUPTED: "KILLED",
 }
+KILLED_STATES = {str(state): state for state, status in STATUS.items() if status == "KILLED"}
 
 
 def param_text(value: object) -> str:
@@ -46,8 +48,7 @@ def state_of(run: Run) -> RunState:
     """The state of a run; killed without our tag means that it was cut off, so FAILED."""
     status = run.info.status
     if status == "KILLED":
-        pruned = run.data.tags.get(tags.STATE) == RunState.PRUNED
-        return RunState.PRUNED if pruned else RunState.FAILED
+        return KILLED_STATES.get(run.data.tags.get(tags.STATE, ""), RunState.FAILED)
     known = {"FINISHED": RunState.FINISHED, "FAILED": RunState.FAILED}
     return known.get(status, RunState.RUNNING)
 

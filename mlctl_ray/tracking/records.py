@@ -14,6 +14,14 @@ class TrackingError(Failure):
     """The tracking store refused a call or went away during the work."""
 
 
+class StoreUnavailableError(TrackingError):
+    """The store does not answer, is locked or lets nobody in; the same call may succeed later."""
+
+
+class RunMissingError(TrackingError):
+    """The store knows no such run or experiment: it was deleted."""
+
+
 class RunState(StrEnum):
     """State of a run; all but RUNNING are terminal."""
 
@@ -21,6 +29,8 @@ class RunState(StrEnum):
     FINISHED = "finished"
     PRUNED = "pruned"
     FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    """Stopped from outside before its end; can be taken up again."""
 
 
 class Role(StrEnum):

@@ -13,6 +13,8 @@ STATE: Final = "mlctl.state"
 ERROR: Final = "mlctl.error"
 NON_FINITE: Final = "mlctl.nonfinite"
 """Step and names of the first metrics of a run that were NaN or infinite."""
+REPLACES: Final = "mlctl.replaces"
+"""Run id of the study, deleted from the store, that this one was started for."""
 
 PARENT: Final = "mlflow.parentRunId"
 SOURCE_TYPE: Final = "mlflow.source.type"

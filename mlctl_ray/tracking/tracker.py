@@ -19,7 +19,7 @@ from .client import connect, first_line, store_errors
 from .convert import STATUS, cut, param_text, record_of, safe_key, state_of
 from .environment import git_commit
 from .queries import child_runs, study_runs
-from .records import Role, RunRecord, RunState, TrackingError
+from .records import Role, RunMissingError, RunRecord, RunState, TrackingError
 from .uri import resolve_uri, sqlite_path
 
 T = TypeVar("T")
@@ -87,25 +87,34 @@ class Tracker:
     def resume(self, run_id: str) -> None:
         """Set a run that ended, or was left behind by a crash, RUNNING again."""
         with store_errors(f"resume run {run_id}"):
+            # A kill by hand after this must not read as the end that the run had before.
+            self.set_tags(run_id, {names.STATE: RunState.RUNNING.value})
             self._client.update_run(run_id, status=STATUS[RunState.RUNNING])
 
-    def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
+    def log_metrics(
+        self,
+        run_id: str,
+        metrics: Mapping[str, float],
+        step: int,
+        time_ms: int | None = None,
+    ) -> None:
         """Log values of one step, in one request for up to 999 of them.
 
+        `time_ms` is their time in milliseconds since 1970, default now. Logging again with the
+        same step, time and values changes nothing.
         A value that is not finite is kept as NaN (MLflow would store infinity as 1.8e308), and the
         first step of the run that has any is named by the tag `mlctl.nonfinite`.
         """
         from mlflow.entities import Metric, RunTag
 
         # Two logs of one step need two times: MLflow settles a tie by the larger value.
-        now = self._clock_ms = max(int(time.time() * 1000), self._clock_ms + 1)
+        now = self._now() if time_ms is None else time_ms
         values = {safe_key(key): float(value) for key, value in metrics.items()}
         bad = {key: value for key, value in values.items() if not math.isfinite(value)}
         mark: list[RunTag] = []
         if bad and run_id not in self._marked:
             listed = ", ".join(f"{key}={value}" for key, value in bad.items())
             mark = [RunTag(names.NON_FINITE, cut(f"step {step}: {listed}", names.MAX_TAG))]
-            self._marked.add(run_id)
         entries = [
             Metric(key, math.nan if key in bad else value, now, step)
             for key, value in values.items()
@@ -114,6 +123,8 @@ class Tracker:
             for chunk in _chunks(entries, names.METRICS_PER_BATCH):
                 self._client.log_batch(run_id, metrics=chunk, tags=mark)
                 mark = []
+        if bad:
+            self._marked.add(run_id)
         self._last_step[run_id] = max(step, self._last_step.get(run_id, step))
 
     def log_params(self, run_id: str, params: Mapping[str, object]) -> None:
@@ -164,26 +175,27 @@ class Tracker:
     ) -> None:
         """End a run in its true state; again with the same state changes nothing but tags.
 
-        FINISHED, PRUNED (KILLED and tag `mlctl.state=pruned`) or FAILED (tag `mlctl.error`: the
-        first line of `error`). `metrics_summary` is logged at the run's last step, so that its
-        values are the last ones.
+        FINISHED, PRUNED or INTERRUPTED (both KILLED, told apart by the tag `mlctl.state`), or
+        FAILED. `error` of a run that failed or was interrupted is kept as the tag `mlctl.error`,
+        its first line. `metrics_summary` is logged at the run's last step, so that its values are
+        the last ones.
         """
         if state is RunState.RUNNING:
             raise ValueError("a run cannot be finished as RUNNING; resume() does that")
         if metrics_summary:
             self.log_metrics(run_id, metrics_summary, self._summary_step(run_id, metrics_summary))
         outcome = {names.STATE: state.value}
-        if state is RunState.FAILED and error:
+        with_reason = state in (RunState.FAILED, RunState.INTERRUPTED)
+        if with_reason and error:
             outcome[names.ERROR] = first_line(error)
         with store_errors(f"finish run {run_id}"):
             run = self._client.get_run(run_id)
             self.set_tags(run_id, outcome)
-            if state is not RunState.FAILED and names.ERROR in run.data.tags:
+            if not with_reason and names.ERROR in run.data.tags:
                 self._client.delete_tag(run_id, names.ERROR)
             if state_of(run) is not state or run.info.status != STATUS[state]:
                 self._client.set_terminated(run_id, STATUS[state])
         self._last_step.pop(run_id, None)
-        self._marked.discard(run_id)
 
     def find_study(self, name: str | None = None) -> str | None:
         """Run id of the newest study of that name (default: the experiment), None without one."""
@@ -199,6 +211,54 @@ class Tracker:
         with store_errors(f"search runs of study {study_run_id}"):
             runs = child_runs(self._client, study_run_id, only_open=True)
         return tuple(record_of(run) for run in reversed(runs))
+
+    def find_children(self, study_run_id: str) -> Mapping[str, RunRecord]:
+        """Trials and replicates of a study by name.
+
+        Of several runs of a name the oldest that holds anything. RunMissingError when the store
+        does not know the study.
+        """
+        with store_errors(f"search runs of study {study_run_id}"):
+            runs = [record_of(run) for run in child_runs(self._client, study_run_id)]
+        self._marked |= {run.run_id for run in runs if names.NON_FINITE in run.tags}
+        found: dict[str, RunRecord] = {}
+        for run in reversed(runs):
+            if run.name not in found or (_is_empty(found[run.name]) and not _is_empty(run)):
+                found[run.name] = run
+        return found
+
+    def drop_empty_copies(self, study_run_id: str) -> None:
+        """Delete runs without content that have another run of their name beside them.
+
+        Such a run appears when a store carries out a request for a new run after the writer has
+        given up waiting for its answer.
+        """
+        kept = {run.run_id for run in self.find_children(study_run_id).values()}
+        with store_errors(f"search runs of study {study_run_id}"):
+            for run in child_runs(self._client, study_run_id, only_open=True):
+                if run.info.run_id not in kept and _is_empty(record_of(run)):
+                    self._client.delete_run(run.info.run_id)
+
+    def holds(self, run_id: str) -> bool:
+        """Whether the store has this run and it was not deleted."""
+        try:
+            with store_errors(f"read run {run_id}"):
+                return bool(self._client.get_run(run_id).info.lifecycle_stage == "active")
+        except RunMissingError:
+            return False
+
+    def record(self, run_id: str) -> RunRecord:
+        """One run as the store has it."""
+        with store_errors(f"read run {run_id}"):
+            return record_of(self._client.get_run(run_id))
+
+    def forget_experiment(self) -> None:
+        """Look the experiment up again before the next run: the store may be another one now."""
+        self._experiment_id = None
+
+    def _now(self) -> int:
+        self._clock_ms = max(int(time.time() * 1000), self._clock_ms + 1)
+        return self._clock_ms
 
     def _summary_step(self, run_id: str, keys: Iterable[str]) -> int:
         """Last step of the run; for a run of another process, of these metrics only."""
@@ -258,10 +318,15 @@ class Tracker:
         if self._experiment_id is None:
             path = sqlite_path(self.uri)
             location = _artifact_folder(path, self.experiment).as_uri() if path else None
-            self._experiment_id = self._client.create_experiment(
-                self.experiment, artifact_location=location
-            )
+            with store_errors(f"create experiment {self.experiment!r}"):
+                self._experiment_id = self._client.create_experiment(
+                    self.experiment, artifact_location=location
+                )
         return self._experiment_id
+
+
+def _is_empty(run: RunRecord) -> bool:
+    return not run.params and not run.metrics
 
 
 def _artifact_folder(database: Path, experiment: str) -> Path:
