@@ -28,6 +28,6 @@ def command_errors() -> Iterator[None]:
         message = " ".join(str(error).split())
         sys.stderr.write(f"error: {message}\n")
         raise SystemExit(2 if isinstance(error, InputError) else 1) from None
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
+    except KeyboardInterrupt as interrupt:
+        sys.stderr.write(f"{interrupt or 'interrupted'}\n")
         raise SystemExit(130) from None

@@ -26,6 +26,12 @@ def search(
         False, "--dry-run", help="Check everything offline and print the plan; start no trial."
     ),
     resume: bool = typer.Option(False, "--resume", help="Go on with the study of this name."),
+    warm_start: str | None = typer.Option(
+        None, metavar="OLD", help="Begin a study whose sampler knows the results of study OLD."
+    ),
+    replay: int | None = typer.Option(
+        None, metavar="N", help="Run trial N of the study again and compare its numbers."
+    ),
     address: str | None = typer.Option(
         None, metavar="ADDR", help="A running Ray cluster; default RAY_ADDRESS, else this machine."
     ),
@@ -41,8 +47,10 @@ def search(
         config = load_config(StudyConfig, _find(study), assignments)
         if dry_run:
             _plan(config, address)
+        elif replay is not None:
+            _replay(config, replay)
         else:
-            _run(config, resume, address, tracking_uri, output)
+            _run(config, resume, warm_start, address, tracking_uri, output)
 
 
 def _find(study: str) -> Path:
@@ -73,6 +81,7 @@ def _plan(config: StudyConfig, address: str | None) -> None:
 def _run(
     config: StudyConfig,
     resume: bool,
+    warm_start: str | None,
     address: str | None,
     tracking_uri: str | None,
     output: Path,
@@ -87,14 +96,25 @@ def _run(
     result = run_study(
         config,
         resume=resume,
+        warm_start=warm_start,
         address=address,
         tracking_uri=tracking_uri,
-        say=lambda line: console.print(line, markup=False, highlight=False),
+        console=console,
     )
     files = build_report(result.name, tracking_uri=result.tracking_uri, output=output)
     print_result(console, config, result)
     for line in (
+        *((f"best model: {result.model}, and {result.folder}/best",) if result.model else ()),
         f"browse the runs: mlflow ui --backend-store-uri {result.tracking_uri}",
         f"report: {files.html}",
     ):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _replay(config: StudyConfig, number: int) -> None:
+    from .search.replay import replay_trial
+
+    replayed = replay_trial(config, number, say=typer.echo)
+    typer.echo(replayed.line)
+    if not replayed.same:
+        raise SystemExit(1)

@@ -49,8 +49,14 @@ _RULES = """\
 | levels word, multi | need `data.alignment` other than `none` |
 | level label | needs `data.lexicon` |
 | `optimisation.batch_size`, `objective.batch_size` | divide over `scaling.workers` |
-| `study.selection: retrieval` | needs `data.retrieval` |
-| `study.selection: mean_zero_shot` | needs a zero-shot language |
+| measure `retrieval` | needs `data.retrieval` |
+| measure `mean_zero_shot` | needs a zero-shot language |
+| `study.also_optimise` | names neither `study.selection` nor a measure twice; needs `study.asha` \
+and `study.terminator` to be `null` |
+| `study.constraints` | names are measures or languages of `data.nli`; each has `at_least`, \
+`at_most` or both, in this order |
+| `study.max_cost` | needs `study.price_per_device_hour` above 0 |
+| `study.asha.grace_evaluations` | ends after the longest alignment phase of the space |
 | `study.confirmation.variants` | holds `none` where there are replicates |
 | `study.space` | names are fields of the run, and every value is allowed for its field |
 """
@@ -107,6 +113,9 @@ def _sections(node: Node, schema: Node, prefix: str) -> Iterator[str]:
         child = _model_of(field, schema)
         if child is not None and path not in {f"objective.{level}" for level in LEVELS[1:]}:
             yield from _sections(child, schema, path)
+        entry = _model_of(field.get("additionalProperties") or {}, schema)
+        if entry is not None:
+            yield _table(f"## {path}.NAME", entry, schema)
 
 
 def _table(title: str, node: Node, schema: Node) -> str:
@@ -180,6 +189,8 @@ def _default(field: Node, schema: Node) -> str:
     if _model_of(field, schema) is not None:
         return "`null`" if field.get("default", ...) is None else "see below"
     value = field.get("default")
+    if value == [] or (field.get("type") == "object" and value is None):
+        return "`[]`" if value == [] else "`{}`"
     if value is None:
         return "`null`"
     if isinstance(value, bool):

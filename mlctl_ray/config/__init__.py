@@ -8,6 +8,16 @@ from .model import ModelConfig, ScratchModel, TextFormat
 from .objective import LEVELS, Level, LevelConfig, ObjectiveConfig, SpanCorruption, join_levels
 from .overrides import apply_overrides
 from .run import EvaluationConfig, OptimisationConfig, RunConfig, ScalingConfig
+from .search import (
+    MEASURES,
+    AshaConfig,
+    Bound,
+    ConfirmationConfig,
+    Measure,
+    RetriesConfig,
+    Selection,
+    TerminatorConfig,
+)
 from .space import (
     CategoricalDomain,
     ConstantDomain,
@@ -15,7 +25,7 @@ from .space import (
     FloatDomain,
     IntDomain,
 )
-from .study import AshaConfig, ConfirmationConfig, StudyConfig, StudySection
+from .study import StudyConfig, StudySection
 from .variants import BASELINE, VARIANTS
 from .yaml_text import parse_yaml, plain, to_yaml
 
@@ -23,8 +33,10 @@ __all__ = [
     "BASELINE",
     "EMBEDDED",
     "LEVELS",
+    "MEASURES",
     "VARIANTS",
     "AshaConfig",
+    "Bound",
     "CategoricalDomain",
     "ConfirmationConfig",
     "ConstantDomain",
@@ -35,18 +47,22 @@ __all__ = [
     "IntDomain",
     "Level",
     "LevelConfig",
+    "Measure",
     "ModelConfig",
     "NliSource",
     "ObjectiveConfig",
     "OptimisationConfig",
     "ParallelSource",
+    "RetriesConfig",
     "RetrievalSource",
     "RunConfig",
     "ScalingConfig",
     "ScratchModel",
+    "Selection",
     "SpanCorruption",
     "StudyConfig",
     "StudySection",
+    "TerminatorConfig",
     "TextFormat",
     "apply_overrides",
     "flatten",

@@ -72,8 +72,10 @@ def _reworded(error: Any) -> str:
 def _model_at(kind: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel] | None:
     model: type[BaseModel] | None = kind
     for part in location:
-        if model is None or part not in model.model_fields:
+        if model is None or str(location[-1]) in _DOMAINS:
             return _DOMAINS.get(str(location[-1]))
+        if part not in model.model_fields:
+            continue  # a name in a mapping of sections
         model = _model_in(model.model_fields[str(part)].annotation)
     return model
 

@@ -2,51 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import AfterValidator, Field, PositiveInt, ValidationError, model_validator
+from pydantic import Field, PositiveInt, ValidationError, field_validator, model_validator
 
 from .base import Frozen, NonNegative, Positive
 from .explain import explain
 from .loading import validate
 from .overrides import apply_overrides
 from .run import RunConfig
+from .search import (
+    MEASURES,
+    AshaConfig,
+    Bound,
+    ConfirmationConfig,
+    Measure,
+    RetriesConfig,
+    Selection,
+    TerminatorConfig,
+    VariantName,
+)
 from .space import Domain
-from .variants import BASELINE, VARIANTS
+from .variants import VARIANTS
 from .yaml_text import plain
-
-
-def _known_variant(name: str) -> str:
-    if name not in VARIANTS:
-        raise ValueError(f"unknown variant {name!r}; allowed: {', '.join(VARIANTS)}")
-    return name
-
-
-VariantName = Annotated[str, AfterValidator(_known_variant)]
-
-
-class AshaConfig(Frozen):
-    """Asynchronous successive halving on the objective (Li et al., 2020)."""
-
-    grace_evaluations: PositiveInt = 1
-    """Validations that every trial is given before it can be stopped."""
-    reduction_factor: int = Field(3, ge=2)
-    """The best 1/reduction_factor of the trials at a rung go on."""
-
-
-class ConfirmationConfig(Frozen):
-    """The runs that answer the question: trained again with other seeds, evaluated on test."""
-
-    replicates: int = Field(2, ge=0)
-    """Seeds of each confirmed configuration; 0 leaves the stage out."""
-    variants: tuple[VariantName, ...] = (BASELINE,)
-    """Named variants confirmed beside the best trial, with the best trial's other settings."""
-
-    @model_validator(mode="after")
-    def _has_the_baseline(self) -> ConfirmationConfig:
-        if self.replicates and BASELINE not in self.variants:
-            raise ValueError(f"variants must hold {BASELINE!r}, which effects are measured against")
-        return self
 
 
 class StudySection(Frozen):
@@ -59,7 +37,11 @@ class StudySection(Frozen):
     trials: PositiveInt = 8
     """Configurations that are tried."""
     max_hours: Positive | None = None
-    """Wall time after which no further trial starts; no limit when not set."""
+    """Wall time of the search over all its resumptions; no limit when not set."""
+    max_device_hours: Positive | None = None
+    """Device-hours of the study, confirmation included; no limit when not set."""
+    max_cost: Positive | None = None
+    """Money for the study, confirmation included; no limit when not set."""
     space: dict[str, Domain] = Field(min_length=1)
     """Searched fields by dotted name."""
     known: tuple[VariantName, ...] = tuple(VARIANTS)
@@ -68,18 +50,38 @@ class StudySection(Frozen):
     """Trials before TPE models the results (Optuna's n_startup_trials)."""
     asha: AshaConfig | None = AshaConfig()
     """Early stopping; none lets every trial run to its end."""
-    selection: Literal["mean_zero_shot", "source", "retrieval"] = "mean_zero_shot"
+    selection: Selection = "mean_zero_shot"
     """What selects on validation; `mean_zero_shot` uses target labels, the others do not."""
+    also_optimise: tuple[Measure, ...] = ()
+    """Further objectives beside `selection`: accuracies are maximised, `device_hours` minimised."""
+    constraints: dict[str, Bound] = Field(default_factory=dict)
+    """Limits on validation, by measure (`source`, `device_hours`, ...) or language; a trial that
+    breaks one is not chosen."""
+    retries: RetriesConfig = RetriesConfig()
+    """Faults that a trial survives."""
+    terminator: TerminatorConfig | None = None
+    """Early end of the search when little is to be gained; never when not set."""
     concurrency: PositiveInt | None = None
     """Trials at once; as many as the cluster holds when not set."""
     confirmation: ConfirmationConfig = ConfirmationConfig()
     """Replicates on the test split."""
+    keep_checkpoints: int = Field(1, ge=0)
+    """Checkpoints kept of the best trials; others are deleted as they fall behind."""
     storage: str = "runs"
     """Folder of trials, checkpoints and the Optuna journal; shared by all nodes."""
+    optuna_storage: str | None = Field(None, pattern=r"^(sqlite|postgresql|mysql)(\+\w+)?://.+")
+    """URL of a database for Optuna's study; a journal file in the study's folder when not set."""
     price_per_device_hour: NonNegative = 0.0
     """Price of one worker's device for an hour, for the plan and the report."""
     currency: str = Field("USD", min_length=1, max_length=8)
     """Currency of the price."""
+
+    @field_validator("optuna_storage")
+    @classmethod
+    def _outlives_its_process(cls, url: str | None) -> str | None:
+        if url is not None and ":memory:" in url:
+            raise ValueError(f"{url!r} is gone with its process; allowed: sqlite:///FILE")
+        return url
 
 
 class StudyConfig(RunConfig):
@@ -123,11 +125,41 @@ class StudyConfig(RunConfig):
         return round(max(float(value) for value in fractions) * optimisation.steps)
 
     @model_validator(mode="after")
-    def _selection_can_be_measured(self) -> StudyConfig:
-        if self.study.selection == "retrieval" and self.data.retrieval is None:
-            raise ValueError("study.selection 'retrieval' needs data.retrieval")
-        if self.study.selection == "mean_zero_shot" and not self.data.nli.targets:
-            raise ValueError("study.selection 'mean_zero_shot' needs a zero-shot language")
+    def _measures_can_be_measured(self) -> StudyConfig:
+        study = self.study
+        self._check_measure("study.selection", study.selection)
+        for measure in study.also_optimise:
+            self._check_measure("study.also_optimise", measure)
+        if len({study.selection, *study.also_optimise}) <= len(study.also_optimise):
+            raise ValueError("study.also_optimise names an objective twice")
+        allowed = {*MEASURES, *self.data.nli.languages}
+        for name in study.constraints:
+            if name not in allowed:
+                raise ValueError(
+                    f"study.constraints.{name}: is no measure; allowed: "
+                    f"{', '.join(MEASURES)}, or a language: {', '.join(self.data.nli.languages)}"
+                )
+            self._check_measure("study.constraints", name)
+        return self
+
+    def _check_measure(self, field: str, measure: str) -> None:
+        if measure == "retrieval" and self.data.retrieval is None:
+            raise ValueError(f"{field} 'retrieval' needs data.retrieval")
+        if measure == "mean_zero_shot" and not self.data.nli.targets:
+            raise ValueError(f"{field} 'mean_zero_shot' needs a zero-shot language")
+
+    @model_validator(mode="after")
+    def _several_objectives_have_no_rungs(self) -> StudyConfig:
+        study = self.study
+        if study.also_optimise and study.asha is not None:
+            raise ValueError(
+                "study.asha: must be null with study.also_optimise: a trial that is behind by one "
+                "objective may be ahead by another"
+            )
+        if study.also_optimise and study.terminator is not None:
+            raise ValueError("study.terminator: must be null with study.also_optimise")
+        if study.max_cost is not None and not study.price_per_device_hour:
+            raise ValueError("study.max_cost: needs study.price_per_device_hour above 0")
         return self
 
     def _check_condition(self, name: str, condition: str, values: list[Any]) -> None:

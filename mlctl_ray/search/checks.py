@@ -10,13 +10,19 @@ from ..tracking import Tracker, check_reachable, resolve_uri
 from ..tracking.uri import sqlite_path
 from ..training.run import evaluation_data, training_data
 from .cluster import LOCAL, cluster_address
+from .folder import StudyFolder, check_free
 from .plan import make_plan, this_machine
+from .resumption import check_folder
 from .sampling import known_point
-from .storage import StudyFolder, check_folder
 
 
 def check_study(
-    config: StudyConfig, *, resume: bool, address: str | None, tracking_uri: str | None
+    config: StudyConfig,
+    *,
+    resume: bool,
+    warm_start: str | None,
+    address: str | None,
+    tracking_uri: str | None,
 ) -> str:
     """Check configuration, data, tokenizer, tracking store and folder; the resolved URI.
 
@@ -25,11 +31,12 @@ def check_study(
     Raises:
         InputError: the first thing that is wrong.
     """
+    folder = StudyFolder.of(config)
+    check_free(folder)
     uri = resolve_uri(tracking_uri)
     check_reachable(uri)
     check_offline(config)
-    folder = StudyFolder.of(config)
-    check_folder(config, folder, resume=resume)
+    check_folder(config, folder, resume=resume, warm_start=warm_start)
     if cluster_address(address) == LOCAL:
         make_plan(config, (this_machine(),))
     if not resume and _is_tracked(uri, config.study.name):
@@ -61,3 +68,12 @@ def check_offline(config: StudyConfig) -> None:
     if config.model.name is not None:
         read_backbone_config(config.model.name)
     check_sources(config.data)
+
+
+def validation_examples(config: StudyConfig) -> int:
+    """Validation examples of one language, or sentence pairs if retrieval selects."""
+    data = training_data(config.data, config.model.text)
+    found = evaluation_data(config, data, "validation")
+    if config.study.selection == "retrieval":
+        return max(len(pairs.source) for pairs in found.retrieval.values())
+    return max(found.counts)

@@ -1,27 +1,29 @@
-"""Connecting to Ray, and running tasks through Tune."""
+"""Connecting to Ray, what its machines hold, and running a stage through Tune."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import ray
 from ray import tune
 from ray.tune.experiment import Trial
-from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler
-from ray.tune.search import Searcher
 
 from ..config import ScalingConfig
 from ..errors import InputError
 from ..training.ray_adapter import quiet_environment
-from .plan import Node
+from .folder import StudyFolder
+from .interrupt import Interruption
+from .nodes import sweep_placement_groups
+from .plan import Node, fitting
 from .protocol import TrialTask
-from .recorder import Recorder
-from .storage import StudyFolder
+from .stage import Stage
 from .trainable import run_task, trial_resources
+from .tune_seam import Desk, DeskCallback, DeskScheduler, DeskSearcher
 
 ENVIRONMENT = quiet_environment() | {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -36,12 +38,16 @@ ENVIRONMENT = quiet_environment() | {
 DRIVER_ENVIRONMENT = {
     # An interrupt must end the study; Tune's own handler would end only the search in it.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    # What a fault leaves is told by the study, once.
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
 }
 
 LOCAL = "local"
 
 LOCAL_OBJECT_STORE_BYTES = 150 * 1024**2
 """Ray's smallest sensible store: trials read their data from the cache on disk."""
+
+_CAPACITY_PERIOD_S = 5.0
 
 
 def cluster_address(address: str | None) -> str:
@@ -80,47 +86,98 @@ def connected(address: str | None) -> Iterator[tuple[Node, ...]]:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"--address: no Ray cluster at {target!r}: {reason}") from None
     try:
-        yield tuple(
-            Node(node["Resources"].get("CPU", 0.0), node["Resources"].get("GPU", 0.0))
-            for node in ray.nodes()
-            if node["Alive"]
-        )
+        yield living_nodes()
     finally:
         ray.shutdown()
 
 
-def _task_name(trial: Trial) -> str:
-    return TrialTask.of_config(trial.config).name
+def living_nodes() -> tuple[Node, ...]:
+    """What the cluster's machines hold now."""
+    return tuple(
+        Node(node["Resources"].get("CPU", 0.0), node["Resources"].get("GPU", 0.0))
+        for node in ray.nodes()
+        if node["Alive"]
+    )
 
 
-def run_tasks(
+def capacity(scaling: ScalingConfig, asked: int | None) -> Callable[[], int]:
+    """Runs that fit at once, asked of the cluster every few seconds: machines come and go.
+
+    At least 1: a run that waits for a machine is what an autoscaler acts on.
+    """
+    known, at = 1, 0.0
+
+    def now() -> int:
+        nonlocal known, at
+        if time.monotonic() - at > _CAPACITY_PERIOD_S or not at:
+            fit = fitting(living_nodes(), scaling)
+            known = max(1, fit if asked is None else min(fit, asked))
+            at = time.monotonic()
+        return known
+
+    return now
+
+
+def _trial_folder(trial: Trial) -> str:
+    task = TrialTask.of_config(trial.config)
+    return f"{task.name}-{task.token[:8]}"
+
+
+def run_stage(
+    stage: Stage,
     *,
     name: str,
     folder: StudyFolder,
     scaling: ScalingConfig,
     objective_key: str,
-    recorder: Recorder,
-    searcher: Searcher,
-    samples: int,
-    asha: AsyncHyperBandScheduler | None = None,
-) -> None:
-    """Let Tune execute what the searcher hands out, in actors that are used again."""
+    concurrency: int | None,
+    interruption: Interruption,
+) -> str:
+    """Let Tune execute what a stage hands out, in actors that are used again.
+
+    Returns:
+        Why the stage ended.
+
+    Raises:
+        Exception: what a decision of the stage raised, such as `OSError` on a full disk.
+    """
+    several = scaling.workers > 1
+
+    def sweep() -> None:
+        if several:
+            sweep_placement_groups(scaling)
+
+    desk = Desk(
+        stage,
+        interruption,
+        capacity(scaling, concurrency),
+        cooperative=several,
+        log=folder.log,
+        idle=sweep,
+    )
+    interruption.listen(desk.pause_all)
     trainable = tune.with_parameters(run_task, objective_key=objective_key)
     tuner = tune.Tuner(
         tune.with_resources(trainable, trial_resources(scaling)),
         tune_config=tune.TuneConfig(
-            search_alg=searcher,
-            scheduler=asha or FIFOScheduler(),
-            num_samples=samples,
+            search_alg=DeskSearcher(desk),
+            scheduler=DeskScheduler(desk),
+            num_samples=-1,
             reuse_actors=True,
-            trial_dirname_creator=_task_name,
+            trial_dirname_creator=_trial_folder,
         ),
         run_config=tune.RunConfig(
             name=name,
             storage_path=str(folder.root / "tune"),
-            callbacks=[recorder],
+            callbacks=[DeskCallback(desk)],
             failure_config=tune.FailureConfig(max_failures=0),
             verbose=0,
         ),
     )
-    tuner.fit()
+    try:
+        tuner.fit()
+    finally:
+        sweep()
+    if desk.defect is not None:
+        raise desk.defect
+    return desk.over or ("interrupted" if interruption.asked else str(stage.halted))

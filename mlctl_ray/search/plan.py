@@ -11,6 +11,7 @@ import torch
 from ..config import ScalingConfig, StudyConfig
 from ..errors import InputError
 from ..model import count_parameters
+from .budget import replicates_of
 
 ASSUMED_FLOPS = {"cpu": 3e10, "gpu": 1e14}
 """Sustained floating-point operations a second of one CPU core and of one GPU in the estimate."""
@@ -37,13 +38,18 @@ def this_machine() -> Node:
     return Node(float(len(os.sched_getaffinity(0))), float(gpus))
 
 
+def fitting(nodes: Sequence[Node], scaling: ScalingConfig) -> int:
+    """Runs that fit on machines at once."""
+    return sum(node.workers(scaling) for node in nodes) // scaling.workers
+
+
 def concurrency(nodes: Sequence[Node], scaling: ScalingConfig, asked: int | None) -> int:
     """Trials that run at once.
 
     Raises:
         InputError: not even one trial fits; the line says what it needs and what there is.
     """
-    fit = sum(node.workers(scaling) for node in nodes) // scaling.workers
+    fit = fitting(nodes, scaling)
     if fit == 0:
         there = ", ".join(f"{node.cpus:g} CPU + {node.gpus:g} GPU" for node in nodes) or "no node"
         raise InputError(
@@ -86,7 +92,7 @@ def make_plan(config: StudyConfig, nodes: Sequence[Node]) -> StudyPlan:
     """
     study, scaling = config.study, config.scaling
     at_once = concurrency(nodes, scaling, study.concurrency)
-    replicates = study.confirmation.replicates * (1 + len(study.confirmation.variants))
+    replicates = replicates_of(config)
     parameters = count_parameters(config.model)
     if parameters is None:
         return StudyPlan(study.trials, replicates, at_once, None, None, None, None)

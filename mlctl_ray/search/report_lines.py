@@ -10,9 +10,9 @@ from rich.table import Table
 
 from ..config import BASELINE, StudyConfig, join_levels, plain, to_yaml
 from ..evaluation import keys
-from .confirmation import BEST
+from .confirmation import BEST, RUNNER_UP
 from .plan import StudyPlan
-from .results import StudyResult, TrialResult, spread_of
+from .results import BudgetRow, StudyResult, TrialResult, spread_of
 
 
 def print_plan(console: Console, config: StudyConfig, plan: StudyPlan) -> None:
@@ -23,7 +23,13 @@ def print_plan(console: Console, config: StudyConfig, plan: StudyPlan) -> None:
         fields = {k: v for k, v in plain(domain).items() if v is not None and v is not False}
         space.add_row(name, ", ".join(f"{k}: {v}" for k, v in fields.items()))
     console.print(space)
-    scaling = config.scaling
+    scaling, study = config.scaling, config.study
+    limits = {
+        "hours": study.max_hours,
+        "device-hours": study.max_device_hours,
+        study.currency: study.max_cost,
+    }
+    shown = [f"{value:g} {what}" for what, value in limits.items() if value is not None]
     rows = {
         "trials": f"{plan.trials}, named variants first: {', '.join(config.study.known)}",
         "confirmation runs": str(plan.replicates),
@@ -34,6 +40,7 @@ def print_plan(console: Console, config: StudyConfig, plan: StudyPlan) -> None:
         "device-hours, at most": _number(plan.device_hours, "{:.2f} (an order of magnitude)"),
         "wall hours, at most": _number(plan.hours, "{:.2f}"),
         "cost, at most": _number(plan.cost, "{:.2f} " + config.study.currency),
+        "limits": ", ".join(shown) or "none but the trials",
     }
     table = Table("what", "plan", title=f"study {config.study.name}")
     for name, value in rows.items():
@@ -54,7 +61,7 @@ def print_result(console: Console, config: StudyConfig, result: StudyResult) -> 
             str(rank),
             str(trial.number),
             trial.variant or "",
-            trial.state,
+            _state(trial),
             _levels(config, trial),
             f"{100 * trial.objective:.1f}",
         )
@@ -62,8 +69,37 @@ def print_result(console: Console, config: StudyConfig, result: StudyResult) -> 
     if result.best is not None:
         line = f"best: trial {result.best.number} with {_parameters(result.best.parameters)}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+    failed = [trial for trial in result.ranking if trial.error]
+    for trial in failed:
+        line = f"trial {trial.number} failed: {trial.error}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     if result.replicates:
         console.print(_confirmation_table(config, result))
+    console.print(_budget_table(result))
+
+
+def _state(trial: TrialResult) -> str:
+    if trial.state == "finished" and not trial.feasible:
+        return "finished, breaks a limit"
+    if trial.pareto and len(trial.values) > 1:
+        return "finished, Pareto"
+    return trial.state
+
+
+def _budget_table(result: StudyResult) -> Table:
+    title = f"plan and spent; the search ended by: {result.ended_by}"
+    table = Table("what", "plan", "limit", "spent", title=title)
+    for row in result.budget:
+        table.add_row(
+            row.what, *(_amount(row, value) for value in (row.plan, row.limit, row.spent))
+        )
+    return table
+
+
+def _amount(row: BudgetRow, value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.0f}" if row.what in ("trials", "confirmation runs") else f"{value:.3f}"
 
 
 def _levels(config: StudyConfig, trial: TrialResult) -> str:
@@ -89,7 +125,9 @@ def _confirmation_table(config: StudyConfig, result: StudyResult) -> Table:
     )
     source = keys.accuracy_key("test", config.task, config.data.nli.source)
     zero_shot = keys.mean_zero_shot_key("test", config.task)
-    for variant in (BEST, *config.study.confirmation.variants):
+    there = {replicate.variant for replicate in result.replicates}
+    chosen = (name for name in (BEST, RUNNER_UP) if name in there)
+    for variant in (*chosen, *config.study.confirmation.variants):
         label = f"{variant} (baseline)" if variant == BASELINE else variant
         sources = spread_of(result.replicates, variant, source)
         means = spread_of(result.replicates, variant, zero_shot)

@@ -7,22 +7,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import optuna
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from ..config import StudyConfig
+from . import attributes as names
+from .measures import Objective, objectives
 from .sampling import decode
-from .storage import VARIANT
 
 
 @dataclass(frozen=True, slots=True)
 class TrialResult:
-    """One trial as the journal has it.
+    """One trial as the book has it.
 
     Attributes:
         state: `finished`, `pruned`, `failed` or `running`.
         objective: last value of the selection metric; NaN if there is none.
+        values: of every objective of a finished trial.
+        feasible: it keeps every limit of `study.constraints`.
+        pareto: no other finished trial that keeps the limits is better by every objective.
         parameters: searched fields by dotted name.
+        metrics: its last metrics.
     """
 
     number: int
@@ -31,6 +35,16 @@ class TrialResult:
     objective: float
     step: int | None
     parameters: Mapping[str, Any]
+    values: tuple[float, ...] = ()
+    feasible: bool = True
+    pareto: bool = False
+    error: str | None = None
+    metrics: Mapping[str, float] | None = None
+
+    @property
+    def eligible(self) -> bool:
+        """Whether it may be chosen."""
+        return self.state == "finished" and self.feasible
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +57,37 @@ class ReplicateResult:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetRow:
+    """Plan, limit and spent amount of one resource; None where it is not known or not set."""
+
+    what: str
+    plan: float | None
+    limit: float | None
+    spent: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class StudyResult:
-    """A study: its trials ranked, its confirmation runs, and where everything is."""
+    """A study: its trials ranked, its confirmation runs, and where everything is.
+
+    Attributes:
+        ended_by: why the search started no further trial.
+        model: URI of the registered best model; None if it could not be kept.
+    """
 
     name: str
     tracking_uri: str
     folder: str
     ranking: tuple[TrialResult, ...]
     replicates: tuple[ReplicateResult, ...]
+    ended_by: str = ""
+    budget: tuple[BudgetRow, ...] = ()
+    model: str | None = None
 
     @property
     def best(self) -> TrialResult | None:
-        """The best finished trial."""
-        first = self.ranking[0] if self.ranking else None
-        return first if first is not None and first.state == "finished" else None
+        """The best finished trial that keeps the limits."""
+        return next((trial for trial in self.ranking if trial.eligible), None)
 
 
 _STATES = {
@@ -64,39 +95,81 @@ _STATES = {
     TrialState.PRUNED: "pruned",
     TrialState.FAIL: "failed",
     TrialState.RUNNING: "running",
-    TrialState.WAITING: "waiting",
 }
 _ORDER = ("finished", "pruned", "running", "failed")
 
 
-def rank_trials(study: optuna.Study, config: StudyConfig) -> tuple[TrialResult, ...]:
-    """Finished trials by objective, then pruned ones by how far they came, then the failed."""
-    results = [
-        _result(trial, config)
-        for trial in study.get_trials(deepcopy=False)
-        if trial.state is not TrialState.WAITING
-    ]
+def rank_trials(trials: Sequence[FrozenTrial], config: StudyConfig) -> tuple[TrialResult, ...]:
+    """Finished trials by objective, then pruned ones by how far they came, then the failed.
+
+    Finished trials that break a limit come after those that keep all.
+
+    Args:
+        trials: the study's own.
+    """
+    front = pareto_front(trials, objectives(config))
+    results = [_result(trial, config, trial.number in front) for trial in trials]
     return tuple(sorted(results, key=_rank))
 
 
-def _rank(result: TrialResult) -> tuple[int, float, float, int]:
+def pareto_front(trials: Sequence[FrozenTrial], measured: Sequence[Objective]) -> frozenset[int]:
+    """Numbers of the finished trials that keep the limits and are dominated by none of those."""
+    signs = [1.0 if o.direction == "maximize" else -1.0 for o in measured]
+    points = {
+        trial.number: tuple(s * v for s, v in zip(signs, trial.values or (), strict=True))
+        for trial in trials
+        if trial.state is TrialState.COMPLETE and is_feasible(trial)
+    }
+    return frozenset(
+        number
+        for number, point in points.items()
+        if not any(_dominates(other, point) for other in points.values())
+    )
+
+
+def is_feasible(trial: FrozenTrial) -> bool:
+    """Whether a trial keeps every limit."""
+    return all(excess <= 0 for excess in trial.constraints.values())
+
+
+def error_of(trial: FrozenTrial) -> str | None:
+    """Why a trial failed; None if it did not.
+
+    A driver that dies between reason and state leaves a reason on a trial that then goes on.
+    """
+    return trial.user_attrs.get(names.ERROR) if trial.state is TrialState.FAIL else None
+
+
+def _dominates(one: Sequence[float], other: Sequence[float]) -> bool:
+    at_least = all(a >= b for a, b in zip(one, other, strict=True))
+    return at_least and any(a > b for a, b in zip(one, other, strict=True))
+
+
+def _rank(result: TrialResult) -> tuple[int, bool, float, float, int]:
     objective = -math.inf if math.isnan(result.objective) else result.objective
     step = result.step if result.step is not None and result.state != "finished" else 0
-    return _ORDER.index(result.state), -step, -objective, result.number
+    state = _ORDER.index(result.state)
+    return state, not result.feasible, -step, -objective, result.number
 
 
-def _result(trial: optuna.trial.FrozenTrial, config: StudyConfig) -> TrialResult:
+def _result(trial: FrozenTrial, config: StudyConfig, pareto: bool) -> TrialResult:
     step = trial.last_step
-    value = trial.value if trial.state is TrialState.COMPLETE else None
+    values = tuple(trial.values or ()) if trial.state is TrialState.COMPLETE else ()
+    value = values[0] if values else None
     if value is None and step is not None:
         value = trial.intermediate_values[step]
     return TrialResult(
         number=trial.number,
         state=_STATES[trial.state],
-        variant=trial.user_attrs.get(VARIANT),
+        variant=trial.user_attrs.get(names.VARIANT),
         objective=math.nan if value is None else value,
         step=step,
         parameters=decode(trial.params, config.study.space),
+        values=values,
+        feasible=is_feasible(trial),
+        pareto=pareto,
+        error=error_of(trial),
+        metrics=trial.user_attrs.get(names.METRICS),
     )
 
 

@@ -11,6 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
 from ..config import (
     VARIANTS,
@@ -101,6 +107,42 @@ def _encode(name: str, domain: Domain, value: Any) -> dict[str, Any]:
     return {name: value}
 
 
+def encode(
+    values: Mapping[str, Any], space: Mapping[str, Domain]
+) -> tuple[dict[str, Any], dict[str, BaseDistribution]] | None:
+    """Optuna's parameters and their distributions for values by dotted name.
+
+    Returns:
+        None if the space does not hold the values.
+    """
+    chosen: dict[str, Any] = {}
+    params: dict[str, Any] = {}
+    found: dict[str, BaseDistribution] = {}
+    for name, domain in space.items():
+        if not is_searched(domain, chosen):
+            continue
+        if name not in values or not domain.holds(values[name]):
+            return None
+        chosen[name] = values[name]
+        params |= _encode(name, domain, values[name])
+        found |= _distributions(name, domain, values[name])
+    return params, found
+
+
+def _distributions(name: str, domain: Domain, value: Any) -> dict[str, BaseDistribution]:
+    if isinstance(domain, CategoricalDomain):
+        return {name: CategoricalDistribution(tuple(domain.choices))}
+    if isinstance(domain, IntDomain):
+        return {name: IntDistribution(domain.low, domain.high, log=domain.log)}
+    if not isinstance(domain, FloatDomain):
+        return {}
+    number = FloatDistribution(domain.low, domain.high, log=domain.type == "log_float")
+    if not domain.or_infinity:
+        return {name: number}
+    infinite = {name + INFINITE: CategoricalDistribution((False, True))}
+    return infinite if value == math.inf else {**infinite, name: number}
+
+
 def decode(params: Mapping[str, Any], space: Mapping[str, Domain]) -> dict[str, Any]:
     """Values by dotted name from the parameters that Optuna stored; the inverse of `suggest`."""
     chosen: dict[str, Any] = {}
@@ -114,6 +156,11 @@ def decode(params: Mapping[str, Any], space: Mapping[str, Domain]) -> dict[str, 
         elif name in params:
             chosen[name] = params[name]
     return chosen
+
+
+def sampler_seed(study_seed: int, number: int) -> int:
+    """Seed of the sampler that proposes a trial: a function of study's seed and trial's number."""
+    return (study_seed * 1_000_003 + number * 104_729 + 77_003) % _MOST_SEED
 
 
 def trial_seed(study_seed: int, number: int) -> int:

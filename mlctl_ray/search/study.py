@@ -2,193 +2,204 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
-import optuna
-from ray.tune.schedulers import AsyncHyperBandScheduler
-from ray.tune.search import Searcher
+from rich.console import Console
 
-from ..config import StudyConfig, flatten, plain, to_yaml
+from ..config import StudyConfig
 from ..errors import StudyFailure
-from ..tracking import RunState, StudyReader, Tracker, environment_record
-from ..tracking.uri import redacted
-from .checks import check_study
-from .cluster import connected, run_tasks
-from .confirmation import ListedTasks, confirmation_tasks, read_replicate
-from .plan import make_plan
-from .recorder import Recorder
+from . import attributes as names
+from .accounts import budget_rows, plan_of_complete
+from .board import Totals
+from .book import Clock
+from .checks import check_study, validation_examples
+from .cluster import connected
+from .confirmation import (
+    ConfirmationPlan,
+    ConfirmationStage,
+    confirmation_begun,
+    confirmation_tasks,
+    make_confirmation,
+    read_replicate,
+)
+from .folder import StudyFolder, only_driver
+from .interrupt import interruption
+from .keeping import export_best, register_best
+from .logs import logged_to
+from .nodes import check_shared
+from .plan import StudyPlan, make_plan
+from .record import budget_tag
 from .results import ReplicateResult, StudyResult, TrialResult, rank_trials
-from .searcher import StudySearcher
-from .settling import INTERRUPTED, settle
-from .stopping import make_asha
-from .storage import StudyFolder, open_study
-from .trainable import objective_key
-
-Say = Callable[[str], None]
+from .search_stage import SearchStage
+from .session import PATIENCE_S, Session, begin, ended
+from .warm_start import import_trials
 
 
 def run_study(
     config: StudyConfig,
     *,
     resume: bool = False,
+    warm_start: str | None = None,
     address: str | None = None,
     tracking_uri: str | None = None,
-    say: Say = lambda line: None,
+    console: Console | None = None,
 ) -> StudyResult:
-    """Search, track and confirm.
+    """Search, track, confirm, and keep the best model.
 
     Args:
         config: the study.
         resume: go on with the study of this name.
+        warm_start: name of a study whose results inform the sampler of this new one.
         address: a running Ray cluster; default RAY_ADDRESS, else this machine.
         tracking_uri: default MLFLOW_TRACKING_URI, else ``mlflow.db`` in the working directory.
-        say: takes progress lines.
+        console: where progress is shown; default nowhere.
 
     Raises:
         InputError: something is wrong with the input; nothing was started.
         StudyFailure: no trial came to its end.
+        Failure: the disk is full, or results wait on disk for a tracking store that is away; what
+            was computed is kept, and ``resume`` goes on.
+        StudyInterrupted: it was asked to end.
     """
-    uri = check_study(config, resume=resume, address=address, tracking_uri=tracking_uri)
+    uri = check_study(
+        config, resume=resume, warm_start=warm_start, address=address, tracking_uri=tracking_uri
+    )
     folder = StudyFolder.of(config)
-    with connected(address) as nodes:
-        plan = make_plan(config, nodes)
-        study = open_study(config, folder, resume=resume)
-        tracker = Tracker(uri, config.study.name)
-        environment = json.dumps(environment_record(), indent=1, sort_keys=True)
-        record = _start(tracker, config, environment, resume=resume)
-        say(
-            f"study {config.study.name}: {plan.trials} trials, {plan.concurrency} at once; "
-            f"tracking {redacted(uri)}"
+    with ExitStack() as stack:
+        asked = stack.enter_context(interruption())
+        stack.enter_context(only_driver(folder))
+        plan = stack.enter_context(_planned(config, folder, address, resume=resume))
+        stack.enter_context(logged_to(folder.log))
+        shown = console or Console(quiet=True)
+        session = begin(
+            config, folder, plan, uri, shown, asked, resume=resume, warm_start=warm_start
         )
-        with _ended(tracker, record):
-            children = settle(tracker, StudyReader(uri), study, folder) if resume else ()
-            session = _Session(
-                config=config,
-                folder=folder,
-                tracker=tracker,
-                record=record,
-                environment=environment,
-                concurrency=plan.concurrency,
-                say=say,
-                begun={run.name: run.run_id for run in children},
-                finished=frozenset(r.name for r in children if r.state is RunState.FINISHED),
-            )
-            _search(session, study)
-            ranking = rank_trials(study, config)
-            replicates = _confirm(session, ranking)
-    return StudyResult(config.study.name, uri, str(folder.root), ranking, replicates)
+        with ended(session):
+            line = import_trials(session.book)
+            if line is not None:
+                session.progress.say(line)
+            return _run(session)
 
 
 @contextmanager
-def _ended(tracker: Tracker, record: str) -> Iterator[None]:
-    """End the study's run in its true state, and with it every run that was cut off."""
-    state = RunState.FAILED
-    try:
-        yield
-        state = RunState.FINISHED
-    finally:
-        for run in tracker.open_runs(record):
-            tracker.finish(run.run_id, RunState.FAILED, error=INTERRUPTED)
-        tracker.finish(record, state)
+def _planned(
+    config: StudyConfig, folder: StudyFolder, address: str | None, *, resume: bool
+) -> Iterator[StudyPlan]:
+    """The plan, on a connected cluster; without one where nothing is left to run."""
+    done = plan_of_complete(config, folder) if resume else None
+    if done is not None:
+        yield done
+        return
+    with connected(address) as nodes:
+        plan = make_plan(config, nodes)
+        check_shared(folder.root)
+        yield plan
 
 
-@dataclass(frozen=True, slots=True)
-class _Session:
-    """What both stages of a study share.
-
-    Attributes:
-        record: run id of the study.
-        begun: run ids of children that an earlier driver began, by name.
-        finished: names of the children among them that came to their end.
-    """
-
-    config: StudyConfig
-    folder: StudyFolder
-    tracker: Tracker
-    record: str
-    environment: str
-    concurrency: int
-    say: Say
-    begun: Mapping[str, str]
-    finished: frozenset[str]
-
-    def recorder(self) -> Recorder:
-        """A recorder of one stage."""
-        return Recorder(self.tracker, self.record, self.environment, self.say, self.begun)
-
-    def run(
-        self,
-        name: str,
-        recorder: Recorder,
-        searcher: Searcher,
-        samples: int,
-        asha: AsyncHyperBandScheduler | None,
-    ) -> None:
-        """Let Tune execute one stage."""
-        run_tasks(
-            name=name,
-            folder=self.folder,
-            scaling=self.config.scaling,
-            objective_key=objective_key(self.config, self.config.study.selection),
-            recorder=recorder,
-            searcher=searcher,
-            samples=samples,
-            asha=asha,
-        )
-
-
-def _start(tracker: Tracker, config: StudyConfig, environment: str, *, resume: bool) -> str:
-    nli, study = config.data.nli, config.study
-    tags = {
-        "mlctl.task": config.task,
-        "mlctl.source": nli.source,
-        "mlctl.languages": ",".join((nli.source, *nli.targets)),
-        "mlctl.selection": study.selection,
-        "mlctl.objective_key": objective_key(config, study.selection),
-        "mlctl.space": json.dumps(list(study.space)),
-        "mlctl.unreadable_threshold": str(config.evaluation.unreadable_threshold),
-    }
-    existing = tracker.find_study() if resume else None
-    if existing is not None:
-        tracker.resume(existing)
-        tracker.set_tags(existing, tags)
-        return existing
-    params = flatten(config.run_tree()) | {
-        f"study.{name}": value
-        for name, value in flatten({k: v for k, v in plain(study).items() if k != "space"}).items()
-    }
-    run = tracker.start_study(params, tags)
-    tracker.log_text(run, to_yaml(config), "config.yaml")
-    tracker.log_text(run, environment, "environment.json")
-    return run
-
-
-def _search(session: _Session, study: optuna.Study) -> None:
-    config = session.config
-    recorder = session.recorder()
-    searcher = StudySearcher(
-        study, config, session.folder, session.concurrency, refused=recorder.refused
-    )
-    remaining = searcher.remaining()
-    if remaining:
-        session.run("search", recorder, searcher, remaining, make_asha(config))
-
-
-def _confirm(session: _Session, ranking: tuple[TrialResult, ...]) -> tuple[ReplicateResult, ...]:
-    best = next((trial for trial in ranking if trial.state == "finished"), None)
+def _run(session: Session) -> StudyResult:
+    config, book = session.config, session.book
+    clock = Clock(book)
+    stage = SearchStage(book, session.folder, clock, session.observer, validation_examples(config))
+    ended_by = _search(session, stage)
+    clock.tick(last=True)
+    ranking = rank_trials(book.own_trials(), config)
+    best = next((trial for trial in ranking if trial.eligible), None)
     if best is None:
-        raise StudyFailure(
-            f"study {session.config.study.name!r}: no trial came to its end; the reasons are in "
-            "the tracking store under mlctl.error"
-        )
-    session.tracker.set_tags(session.record, {"mlctl.best_trial": str(best.number)})
-    tasks = confirmation_tasks(session.config, best, session.folder)
-    waiting = [task for task in tasks if task.name not in session.finished]
-    if waiting:
-        session.say(f"confirmation: {len(waiting)} runs on the test split")
-        searcher = ListedTasks(waiting, session.concurrency)
-        session.run("confirmation", session.recorder(), searcher, len(waiting), None)
+        raise StudyFailure(_no_choice(config, ranking))
+    session.publisher.set_study_tags({"mlctl.best_trial": str(best.number)})
+    replicates = _confirm(session)
+    rows = budget_rows(config, book, stage.spent, replicates)
+    session.publisher.set_study_tags(budget_tag(rows, ended_by))
+    model = _keep_best(session, best)
+    return StudyResult(
+        name=config.study.name,
+        tracking_uri=session.uri,
+        folder=str(session.folder.root),
+        ranking=ranking,
+        replicates=replicates,
+        ended_by=ended_by,
+        budget=rows,
+        model=model,
+    )
+
+
+def _search(session: Session, stage: SearchStage) -> str:
+    """Search until a limit is reached, unless an earlier driver did and confirmation has begun."""
+    before: str | None = session.book.note(names.ENDED_BY)
+    if before is not None and confirmation_begun(session.book) is not None:
+        session.progress.say(f"the search ended by {before}; its confirmation has begun")
+        return before
+    with session.progress.stage(lambda: _totals(session, stage)):
+        ended_by = session.run(stage, "search")
+    session.book.write_note(names.ENDED_BY, ended_by)
+    for name in session.documents.names():
+        session.publisher.changed(name)
+    return ended_by
+
+
+def _confirm(session: Session) -> tuple[ReplicateResult, ...]:
+    config, book = session.config, session.book
+    if not config.study.confirmation.replicates:
+        return ()
+    plan = confirmation_begun(book) or _begin_confirmation(session)
+    tasks = confirmation_tasks(config, plan, book, session.folder)
+    session.documents.add_replicates(tasks)
+    stage = ConfirmationStage(book, tasks, session.observer)
+    if stage.waiting:
+        session.progress.say(f"confirmation: {stage.waiting} runs on the test split")
+        waiting = stage.waiting
+        totals = Totals("confirmation", waiting, 0, session.plan.concurrency, 0.0)
+        with session.progress.stage(lambda: totals):
+            session.run(stage, "confirmation")
     return tuple(read_replicate(task) for task in tasks)
+
+
+def _begin_confirmation(session: Session) -> ConfirmationPlan:
+    plan = make_confirmation(session.config, rank_trials(session.book.own_trials(), session.config))
+    session.book.write_note(names.CONFIRMATION, plan.to_note())
+    return plan
+
+
+def _keep_best(session: Session, best: TrialResult) -> str | None:
+    if not session.config.study.keep_checkpoints:
+        session.progress.say("no model is kept: study.keep_checkpoints is 0")
+        return None
+    if not export_best(session.config, session.folder, best):
+        session.progress.say(f"no model is kept: trial {best.number} has no whole checkpoint")
+        return None
+    if session.publisher.flush(PATIENCE_S):
+        return None
+    return register_best(
+        session.config, session.folder, best, session.uri, session.publisher.study_run
+    )
+
+
+def _totals(session: Session, stage: SearchStage) -> Totals:
+    study, spent = session.config.study, stage.spent
+    running = len(session.book.running())
+    return Totals(
+        title=f"study {study.name}",
+        planned=study.trials,
+        ended=spent.trials - running,
+        at_once=session.plan.concurrency,
+        device_hours=spent.device_hours,
+        device_hours_limit=study.max_device_hours,
+        cost=spent.device_hours * study.price_per_device_hour
+        if study.price_per_device_hour
+        else None,
+        currency=study.currency,
+    )
+
+
+def _no_choice(config: StudyConfig, ranking: tuple[TrialResult, ...]) -> str:
+    name = config.study.name
+    finished = sum(trial.state == "finished" for trial in ranking)
+    if finished:
+        limits = ", ".join(config.study.constraints)
+        return (
+            f"study {name!r}: none of {finished} finished trials keeps study.constraints: {limits}"
+        )
+    errors = [trial.error for trial in ranking if trial.error]
+    last = f"; the last reason: {errors[-1]}" if errors else ""
+    return f"study {name!r}: no trial came to its end{last}"

@@ -1,8 +1,8 @@
-"""A trial's process: one-worker runs in the Tune actor itself, larger ones over Ray Train."""
+"""A run's process: one-worker runs in the Tune actor itself, larger ones over Ray Train."""
 
 from __future__ import annotations
 
-import json
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,21 +10,29 @@ from typing import Any
 from ray import tune
 from ray.train import TrainingFailedError
 
-from ..config import RunConfig, ScalingConfig
-from ..errors import InputError, TrialFailure
-from ..training.ray_adapter import fit_workers, local_device
+from ..config import ScalingConfig
+from ..errors import InputError, StorageFailure, TrialFailure
+from ..training.fence import Superseded
+from ..training.ray_adapter import fit_workers, local_device, worker_causes
 from ..training.reports import Report
+from ..training.requests import Paused
 from ..training.run import run_training
-from .protocol import TrialTask, to_failure, to_result
-from .stopping import Stopped, stop_file
-from .storage import METRICS_FILE
+from .faults import Fault
+from .protocol import TrialTask, to_fault, to_pause, to_result
+from .run_files import final_metrics
+
+ERROR_LOG = "error.log"
+"""Traceback of a run's last error, in its folder."""
+
+OWN = (InputError, StorageFailure, TrialFailure, Paused, Superseded)
+"""What a run raises of this package's own; more than one worker may."""
 
 
 def run_task(config: Mapping[str, Any], objective_key: str) -> None:
-    """Execute one task and report every pause to Tune.
+    """Execute one task, report every evaluation to Tune, and how it ended as the last result.
 
-    A failure that is the configuration's own is the last report, so that the process can be used
-    again; a defect is raised.
+    After a fault of its own the process can be used again. After an error, which may have left
+    it in a bad state, it ends.
     """
     task = TrialTask.of_config(config)
 
@@ -40,25 +48,31 @@ def run_task(config: Mapping[str, Any], objective_key: str) -> None:
             _run_here(task, to_metrics)
         else:
             _run_workers(task, to_metrics)
+    except Superseded:
+        return
+    except Paused as pause:
+        tune.report(to_pause(pause.step))
+    except StorageFailure as error:
+        tune.report(to_fault(Fault.STORAGE, str(error)))
     except (InputError, TrialFailure) as error:
-        tune.report(to_failure(error))
+        tune.report(to_fault(Fault.CONFIGURATION, str(error)))
+    except WorkerLost as error:
+        tune.report(to_fault(Fault.LOST, str(error)))
+    except Exception as error:
+        tune.report(to_fault(Fault.ERROR, f"{_line(error)}; see {_keep_traceback(task)}"))
+        raise
+
+
+class WorkerLost(Exception):
+    """A worker of a run went away, or its machine."""
 
 
 def _ended(task: TrialTask) -> Report | None:
     """The last report of a run that came to its end before its driver could keep it."""
-    metrics = read_metrics(task)
+    metrics = final_metrics(Path(task.folder))
     if metrics is None:
         return None
     return Report(task.run_config.optimisation.steps, True, metrics)
-
-
-def read_metrics(task: TrialTask) -> dict[str, float] | None:
-    """The metrics that a finished run left in its folder."""
-    file = Path(task.folder) / METRICS_FILE
-    if not file.is_file():
-        return None
-    metrics: dict[str, float] = json.loads(file.read_text(encoding="utf-8"))
-    return metrics
 
 
 def _run_here(task: TrialTask, to_metrics: Callable[[Report], Mapping[str, Any]]) -> None:
@@ -70,61 +84,71 @@ def _run_here(task: TrialTask, to_metrics: Callable[[Report], Mapping[str, Any]]
         splits=task.splits,
         report=lambda value: tune.report(to_metrics(value)),
         resume=task.resume,
+        token=task.token,
     )
 
 
 def _run_workers(task: TrialTask, to_metrics: Callable[[Report], Mapping[str, Any]]) -> None:
-    """Run over Ray Train; a trial that is to stop ends in its workers, so that `fit` returns."""
-    run, folder = task.run_config, Path(task.folder)
-    stop = stop_file(folder)
-    stop.unlink(missing_ok=True)
-
-    def checked(value: Report) -> Mapping[str, Any]:
-        if stop.exists() and not value.final:
-            raise Stopped(str(stop))
-        return to_metrics(value)
-
+    """Run over Ray Train; what its workers raised is raised here."""
     try:
         fit_workers(
-            run,
-            folder,
+            task.run_config,
+            Path(task.folder),
             splits=task.splits,
             resume=task.resume,
-            name=task.name,
-            to_metrics=checked,
+            # A name of Ray Train's is a key to resume by; checkpoints here are the run's own.
+            name=f"{task.name}-{task.token[:8]}",
+            token=task.token,
+            to_metrics=to_metrics,
             in_tune=True,
         )
     except TrainingFailedError as error:
-        causes = list(getattr(error, "worker_failures", {}).values())
-        if any(isinstance(_cause(cause), Stopped) for cause in causes):
-            return
-        for cause in map(_cause, causes):
-            if isinstance(cause, InputError | TrialFailure):
+        causes = worker_causes(error)
+        for cause in causes:
+            if isinstance(cause, OWN):
                 raise cause from None
+        if any(is_loss(cause) for cause in causes):
+            raise WorkerLost(_line(causes[0])) from None
         raise
 
 
-def _cause(error: BaseException) -> BaseException:
-    """What a worker raised, without Ray's wrapping."""
-    return getattr(error, "cause", None) or error
+_LOSSES = {
+    "RayActorError",
+    "NodeDiedError",
+    "PreemptionError",
+    "WorkerCrashedError",
+    "WorkerHealthCheckFailedError",
+    "WorkerHealthCheckTimeoutError",
+    "WorkerGroupStartupTimeoutError",
+}
+_BROKEN_PEER = ("Connection closed by peer", "Connection reset by peer", "remote process exited")
+
+
+def is_loss(error: BaseException) -> bool:
+    """Whether a worker was lost: by Ray's own account, or by what its peers saw of it."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    return bool(kinds & _LOSSES) or any(words in str(error) for words in _BROKEN_PEER)
+
+
+def _line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[-1].strip()}" if lines else type(error).__name__
+
+
+def _keep_traceback(task: TrialTask) -> Path:
+    path = Path(task.folder) / ERROR_LOG
+    try:
+        path.write_text(traceback.format_exc(), encoding="utf-8")
+    except OSError:
+        return path.parent
+    return path
 
 
 def trial_resources(scaling: ScalingConfig) -> dict[str, float]:
-    """What Tune reserves for a trial's process.
+    """What Tune reserves for a run's process.
 
     With several workers this process only waits; Ray Train reserves the workers' own places.
     """
     if scaling.workers > 1:
         return {"node:__internal_head__": 0.001}
     return {"CPU": scaling.cpus_per_worker, "GPU": scaling.gpus_per_worker}
-
-
-def objective_key(config: RunConfig, selection: str) -> str:
-    """The validation metric that selects."""
-    from ..evaluation import keys
-
-    if selection == "retrieval":
-        return keys.mean_key("validation", keys.RETRIEVAL)
-    if selection == "source":
-        return keys.accuracy_key("validation", config.task, config.data.nli.source)
-    return keys.mean_zero_shot_key("validation", config.task)

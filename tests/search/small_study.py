@@ -80,7 +80,7 @@ class Place:
         """The study's tracking store."""
         return f"sqlite:///{self.folder / 'mlflow.db'}"
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, start_new_session: bool = False) -> subprocess.Popen[str]:
         """Start ``python -m mlctl_ray.search`` here."""
         return subprocess.Popen(
             [sys.executable, "-m", "mlctl_ray.search", *arguments],
@@ -89,6 +89,7 @@ class Place:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=start_new_session,
         )
 
     def search(self, *arguments: str, timeout: float = 300) -> Done:

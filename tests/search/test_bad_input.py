@@ -69,6 +69,24 @@ CASES = {
         ("tiny.yaml", "--set", "study.known=[ml-ctl-cz]"),
         ("study.known", "ml-ctl-cz"),
     ),
+    "no study to warm-start from": (
+        ("tiny.yaml", "--warm-start", "gone"),
+        ("--warm-start", "gone"),
+    ),
+    "resume and warm start": (("tiny.yaml", "--resume", "--warm-start", "x"), ("give one",)),
+    "nothing to replay": (("tiny.yaml", "--replay", "0"), ("no study 'tiny'",)),
+    "database that is not there": (
+        ("tiny.yaml", "--set", "study.optuna_storage=postgresql+nosuch://me:pw@host/db"),
+        ("study.optuna_storage", "cannot be opened"),
+    ),
+    "limit on no measure": (
+        ("tiny.yaml", "--set", "study.constraints={xx: {at_most: 1}}"),
+        ("study.constraints.xx", "device_hours", "tr"),
+    ),
+    "money without a price": (
+        ("tiny.yaml", "--set", "study.max_cost=5"),
+        ("study.max_cost", "study.price_per_device_hour"),
+    ),
     "nothing to resume": (("tiny.yaml", "--resume"), ("--resume", "no study 'tiny'")),
 }
 

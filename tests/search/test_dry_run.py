@@ -24,7 +24,9 @@ def test_plan_is_printed_and_nothing_is_started(
 ) -> None:
     monkeypatch.chdir(place.folder)
     monkeypatch.setenv("COLUMNS", "120")
-    text = run("tiny.yaml", "--set", "study.price_per_device_hour=2")
+    limits = ("study.price_per_device_hour=2", "study.max_cost=30", "study.max_hours=0.5")
+    text = run("tiny.yaml", *(part for limit in limits for part in ("--set", limit)))
+    assert "0.5 hours, 30 USD" in text
     assert "7, named variants first: none, cz-snt" in text
     assert "trials at once" in text and "device-hours" in text and "USD" in text
     assert "low: 0.0, high: 6.0" in text

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from simulated import simulated
 
 from mlctl_ray.config import ScalingConfig
 from mlctl_ray.errors import InputError
-from mlctl_ray.search.plan import Node, concurrency
+from mlctl_ray.search.plan import Node, concurrency, make_plan
 
 
 def scaling(workers: int, cpus: int = 1, gpus: int = 0) -> ScalingConfig:
@@ -53,3 +56,16 @@ def test_trial_that_never_fits_is_refused_with_the_numbers(
     assert "\n" not in text
     assert f"{needs.workers} x ({needs.cpus_per_worker} CPU + {needs.gpus_per_worker} GPU)" in text
     assert all(f"{node.cpus:g} CPU" in text for node in nodes)
+
+
+def test_plan_counts_confirmation_and_prices_device_hours(tmp_path: Path) -> None:
+    changes = {"study.concurrency": None, "study.price_per_device_hour": 3.0}
+    plan = make_plan(simulated(tmp_path, changes), (Node(4, 0),))
+    assert (plan.trials, plan.replicates, plan.concurrency) == (9, 3, 4)
+    assert plan.device_hours is not None and plan.hours == pytest.approx(plan.device_hours / 4)
+    assert plan.cost == pytest.approx(3.0 * plan.device_hours)
+    alone = make_plan(
+        simulated(tmp_path, changes | {"study.confirmation": {"replicates": 0}}), (Node(4, 0),)
+    )
+    assert alone.replicates == 0
+    assert alone.device_hours == pytest.approx(plan.device_hours * 9 / 12)

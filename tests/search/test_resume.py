@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import signal
 import subprocess
-from pathlib import Path
 
 import pytest
 from optuna.trial import TrialState
-from small_study import Place, alive, descendants, journal, kill_tree
+from small_study import Place, journal, kill_tree
 
 from mlctl_ray.tracking import RunState, StudyReader
 
@@ -82,36 +79,3 @@ def test_killed_confirmation_goes_on_without_a_second_run(place: Place) -> None:
         run.run_id for run in before.replicates
     )
     assert [run.state for run in after.replicates] == [RunState.FINISHED] * 2
-
-
-@pytest.mark.parametrize(
-    "order", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
-)
-def test_interrupt_ends_every_run_and_process(place: Place, order: signal.Signals) -> None:
-    process = place.start("tiny.yaml", *LONG)
-    try:
-        read_until(process, "trial-0001 step 10/60")
-        below = descendants(process.pid)
-        process.send_signal(order)
-        _, err = process.communicate(timeout=60)
-    finally:
-        kill_tree(process)
-    assert process.returncode != 0
-    assert "Traceback" not in err
-    assert alive(below) == []
-    record = StudyReader(place.uri).read("tiny")
-    assert record.study.state is RunState.FAILED
-    assert [run.state for run in record.trials][:2] == [RunState.FINISHED, RunState.FAILED]
-    assert "--resume" in record.trials[1].tags["mlctl.error"]
-    assert journal(place.root)[1].state is TrialState.RUNNING, "--resume finds it"
-    assert record.replicates == ()
-
-
-def test_resume_hands_on_a_run_that_had_ended(tmp_path: Path) -> None:
-    """The driver died after the trial's last step, before it could keep the result."""
-    from mlctl_ray.search.protocol import TrialTask
-    from mlctl_ray.search.trainable import read_metrics
-
-    (tmp_path / "metrics.json").write_text(json.dumps({"validation/a/mean": 0.5}))
-    task = TrialTask(0, "trial-0000", None, {}, str(tmp_path), ("validation",), resume=True)
-    assert read_metrics(task) == {"validation/a/mean": 0.5}

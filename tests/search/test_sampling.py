@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from mlctl_ray.config import VARIANTS, Domain, StudyConfig, load_config
-from mlctl_ray.search.sampling import decode, known_point, replicate_seed, suggest, trial_seed
+from mlctl_ray.search.sampling import (
+    decode,
+    encode,
+    known_point,
+    replicate_seed,
+    sampler_seed,
+    suggest,
+    trial_seed,
+)
 
 SPACES = sorted((Path(__file__).resolve().parents[2] / "search_spaces").glob("*.yaml"))
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -69,6 +77,18 @@ def test_decode_is_the_inverse_of_suggest(space: dict[str, Any], seed: int) -> N
         study.tell(trial, 0.0)
 
 
+@settings(max_examples=60, deadline=None)
+@given(space=spaces(), seed=st.integers(0, 999))
+def test_encode_gives_what_optuna_stored(space: dict[str, Any], seed: int) -> None:
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+    for _ in range(5):
+        trial = study.ask()
+        values = suggest(trial, space)
+        assert encode(values, space) == (trial.params, trial.distributions)
+        assert encode(values | {"root": "elsewhere"}, space) is None
+        assert encode({k: v for k, v in values.items() if k != "root"}, space) is None
+
+
 @pytest.mark.parametrize("path", SPACES, ids=lambda path: path.stem)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_named_variants_are_points_of_every_shipped_space(path: Path, variant: str) -> None:
@@ -110,6 +130,8 @@ def test_shipped_spaces_search_each_level_and_the_schedule(path: Path) -> None:
 def test_seeds_are_distinct_and_stay_as_they_are() -> None:
     trials = [trial_seed(study, number) for study in range(20) for number in range(500)]
     replicates = [replicate_seed(study, index) for study in range(20) for index in range(50)]
+    samplers = [sampler_seed(study, number) for study in range(20) for number in range(500)]
     assert len(set(trials + replicates)) == len(trials) + len(replicates)
-    assert all(0 <= seed < 2**31 for seed in trials + replicates)
+    assert len(set(samplers)) == len(samplers)
+    assert all(0 <= seed < 2**31 for seed in trials + replicates + samplers)
     assert (trial_seed(1, 2), replicate_seed(1, 2)) == (1_015_842, 501_209_464)

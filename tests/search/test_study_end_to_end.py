@@ -6,8 +6,10 @@ import json
 
 import optuna
 import pytest
+import torch
 from optuna.trial import TrialState
 from small_study import RanStudy, alive, journal, refusal
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 from mlctl_ray.config import RunConfig, parse_yaml, validate
 from mlctl_ray.tracking import RunState, StudyReader, StudyRecord
@@ -116,12 +118,14 @@ def test_failed_trials_give_their_reason_and_the_search_goes_on(
 def test_confirmation_pairs_the_variants_by_seed(record: StudyRecord) -> None:
     assert {(run.variant, run.state) for run in record.replicates} == {
         ("best", RunState.FINISHED),
+        ("runner-up", RunState.FINISHED),
         ("none", RunState.FINISHED),
     }
     assert len({run.seed for run in record.replicates}) == 1
     assert all("test/embedded/mean_zero_shot" in run.metrics for run in record.replicates)
     assert not any(key.startswith("test/") for run in record.trials for key in run.metrics)
-    best, none = sorted(record.replicates, key=lambda run: run.variant or "")
+    by_variant = {run.variant: run for run in record.replicates}
+    best, none = by_variant["best"], by_variant["none"]
     assert none.params["optimisation.learning_rate"] == best.params["optimisation.learning_rate"]
 
 
@@ -132,6 +136,40 @@ def test_study_run_is_finished_and_no_run_is_left_open(record: StudyRecord) -> N
     assert json.loads(record.study.tags["mlctl.space"])[0] == "objective.levels"
     runs = (*record.trials, *record.replicates)
     assert [run.name for run in runs if run.state is RunState.RUNNING] == []
+
+
+def test_plan_and_spent_stand_side_by_side(ran: RanStudy, record: StudyRecord) -> None:
+    assert "plan and spent; the search ended by: trials" in ran.done.out
+    budget = json.loads(record.study.tags["mlctl.budget"])
+    rows = {row["what"]: row for row in budget["rows"]}
+    assert budget["ended_by"] == "trials"
+    assert (rows["trials"]["plan"], rows["trials"]["spent"]) == (7, 7)
+    assert rows["confirmation runs"]["plan"] == rows["confirmation runs"]["spent"] == 3
+    hours = [run.metrics["cost/device_hours"] for run in (*record.trials, *record.replicates)
+             if "cost/device_hours" in run.metrics]  # fmt: skip
+    assert rows["device-hours"]["spent"] == pytest.approx(sum(hours))
+
+
+def test_checkpoint_of_the_best_trial_is_kept_and_those_behind_are_deleted(
+    ran: RanStudy, record: StudyRecord
+) -> None:
+    best = int(record.study.tags["mlctl.best_trial"])
+    kept = {int(path.parent.name) for path in ran.place.root.glob("trials/*/checkpoint")}
+    assert kept == {best}
+    folder = ran.place.root / "trials" / f"{best:05d}" / "checkpoint"
+    assert (folder / "heads.safetensors").is_file()
+    assert not (folder / "training.pt").exists()
+    assert list(ran.place.root.glob("trials/*/checkpoint.previous")) == []
+
+
+def test_best_model_is_a_plain_folder_and_registered(ran: RanStudy, record: StudyRecord) -> None:
+    assert "best model: models:/mlctl-tiny/1" in ran.done.out
+    tokenizer = AutoTokenizer.from_pretrained(ran.place.root / "best")
+    model = AutoModelForSeq2SeqLM.from_pretrained(ran.place.root / "best")
+    ids = tokenizer("a dog ? an animal", return_tensors="pt").input_ids
+    start = torch.tensor([[model.config.decoder_start_token_id]])
+    logits = model(input_ids=ids, decoder_input_ids=start).logits
+    assert logits.shape[:2] == (1, 1) and bool(torch.isfinite(logits).all())
 
 
 def test_one_process_runs_all_trials_of_a_stage(ran: RanStudy) -> None:

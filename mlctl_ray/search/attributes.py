@@ -1,0 +1,37 @@
+"""Names of what a study keeps in Optuna beside parameters and values."""
+
+from __future__ import annotations
+
+from typing import Final
+
+VARIANT: Final = "mlctl_variant"
+"""Trial: named variant that it is."""
+ASK: Final = "mlctl_ask"
+"""Trial: how it was proposed (`Ask` as JSON), from which `--replay` proposes it again."""
+ATTEMPTS: Final = "mlctl_attempts"
+"""Trial: faults that it survived, by kind."""
+PASSED: Final = "mlctl_passed"
+"""Trial: last rung at which it was compared and went on."""
+METRICS: Final = "mlctl_metrics"
+"""Trial: its last metrics."""
+FAULT: Final = "mlctl_fault"
+"""Trial: kind of the fault by which it failed (`faults.Fault`)."""
+ERROR: Final = "mlctl_error"
+"""Trial: why it failed."""
+IMPORTED: Final = "mlctl_imported"
+"""Trial: study and number that it was imported from; such a trial only informs the sampler."""
+
+CONFIRMATION: Final = "mlctl_confirmation"
+"""Study: what the confirmation stage trains, fixed at its begin."""
+REPLICATE: Final = "mlctl_replicate:"
+"""Study, with a replicate's name: how it ended."""
+SESSION: Final = "mlctl_session:"
+"""Study, with a number: when a driver was at work on the search, in seconds since the epoch."""
+TERMINATED: Final = "mlctl_terminated"
+"""Study: why the terminator ended the search."""
+ENDED_BY: Final = "mlctl_ended_by"
+"""Study: why the search started no further trial."""
+WARM_START: Final = "mlctl_warm_start"
+"""Study: whose results inform its sampler, and whether all were taken."""
+PLAN: Final = "mlctl_plan"
+"""Study: the plan before the first trial."""
