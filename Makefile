@@ -6,6 +6,7 @@ STUDY ?= search_spaces/demo.yaml
 ARGS ?=
 TEST ?= tests
 PYTEST_ARGS ?=
+TEST_PROCESSES ?= 2
 TORCH_ARGS ?=
 
 VENV := .venv
@@ -33,7 +34,7 @@ report: $(VENV)/.installed ## write the report of a study: ARGS=NAME; default: t
 
 test: $(VENV)/.installed-test ## run the default test suite: TEST=path PYTEST_ARGS='-k name'
 	@echo "test: running pytest without the slow tests"
-	@$(BIN) -m pytest -m "not slow" $(TEST_PATHS) $(PYTEST_ARGS)
+	@$(BIN) -m pytest -m "not slow" -n $(TEST_PROCESSES) --dist loadfile $(TEST_PATHS) $(PYTEST_ARGS)
 
 test-slow: $(VENV)/.installed-test ## run the slow tests only (whole studies, minutes each)
 	@echo "test-slow: running the slow tests"

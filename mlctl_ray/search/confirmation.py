@@ -186,7 +186,7 @@ class ConfirmationStage:
             self._observer.ended(task, "failed", decision.reason)
         elif isinstance(decision, Halt):
             self.halted = decision.reason
-            self._observer.ended(task, "paused")
+            self._observer.ended(task, "paused", decision.reason)
 
     def _caught_up(self, task: TrialTask) -> bool:
         """Whether a run has ended; one that did so unseen is entered now."""

@@ -109,7 +109,7 @@ class Progress:
         words = {
             "finished": f"{task.name} finished",
             "pruned": f"{task.name} stopped at a rung",
-            "paused": f"{task.name} saved its checkpoint and paused",
+            "paused": f"{task.name} {'waits for --resume' if reason else 'saved its checkpoint'}",
             "failed": f"{task.name} failed: {reason}",
         }
         self._plain(words[state])

@@ -128,7 +128,7 @@ class SearchStage:
             self._observer.ended(task, "failed", decision.reason)
         elif isinstance(decision, Halt):
             self.halted = decision.reason
-            self._observer.ended(task, "paused")
+            self._observer.ended(task, "paused", decision.reason)
 
     def _stops(self, task: TrialTask, step: int, metrics: Mapping[str, float]) -> bool:
         """Compare a trial at a rung, once; a trial that stops is pruned in the book."""

@@ -150,7 +150,7 @@ class Driver:
             self.lines.append(line)
         return line
 
-    def wait_for(self, text: str, timeout: float = 120) -> bool:
+    def wait_for(self, text: str, timeout: float = 400) -> bool:
         """Read up to a line with `text`; False if the output ended before."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:

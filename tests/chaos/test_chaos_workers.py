@@ -12,7 +12,7 @@ import pytest
 from disturbed import Arena, Driver, Facts, trial_processes, wait_gone
 from ray.cluster_utils import Cluster
 
-PROCESS_KILLS = 12
+PROCESS_KILLS = 14
 NODE_KILLS = 8
 FAST_HEALTH = {
     "health_check_initial_delay_ms": 1000,

@@ -31,6 +31,7 @@ def get(app: Any, path: str, query: str = "") -> Any:
     return json.loads(body)
 
 
+@pytest.mark.slow
 def test_dashboard_shows_a_running_study(place: Place) -> None:
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend

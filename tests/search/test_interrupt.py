@@ -90,6 +90,7 @@ def test_first_request_is_kept_and_the_second_raises() -> None:
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+@pytest.mark.slow
 def test_processes_that_ask_share_nothing(place: Place) -> None:
     """A driver that is refused leaves the one at work alone."""
     longer = ("--set", "optimisation.steps=2000", "--set", "optimisation.evaluate_every=1000")

@@ -26,6 +26,7 @@ def no_ray_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     assert not left
 
 
+@pytest.mark.slow
 def test_ray_workers_give_the_plain_loop_s_result_and_failures(tmp_path: Path) -> None:
     settings = {"optimisation__learning_rate": 1e-3, "optimisation__evaluate_every": 2}
     cache = tmp_path / "cache"
