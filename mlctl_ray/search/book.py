@@ -180,14 +180,21 @@ class Clock:
         self._name = f"{names.SESSION}{len(book.notes(names.SESSION))}"
         self._start = time.time()
         self._written = 0.0
+        self._stopped: float | None = None
 
     def hours(self) -> float:
         """Hours of search so far."""
-        return float(self._before + time.time() - self._start) / 3600
+        now = time.time() if self._stopped is None else self._stopped
+        return float(self._before + now - self._start) / 3600
 
-    def tick(self, *, last: bool = False) -> None:
+    def tick(self) -> None:
         """Keep the time, at most every few seconds; a kill loses no more than that."""
         now = time.time()
-        if last or now - self._written >= _SESSION_PERIOD_S:
+        if now - self._written >= _SESSION_PERIOD_S:
             self._book.write_note(self._name, [self._start, now])
             self._written = now
+
+    def stop(self) -> None:
+        """The search is over; what follows is not its time."""
+        self._stopped = time.time()
+        self._book.write_note(self._name, [self._start, self._stopped])

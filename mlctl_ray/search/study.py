@@ -102,7 +102,7 @@ def _run(session: Session) -> StudyResult:
     clock = Clock(book)
     stage = SearchStage(book, session.folder, clock, session.observer, validation_examples(config))
     ended_by = _search(session, stage)
-    clock.tick(last=True)
+    clock.stop()
     ranking = rank_trials(book.own_trials(), config)
     best = next((trial for trial in ranking if trial.eligible), None)
     if best is None:

@@ -129,7 +129,7 @@ def test_wall_time_is_kept_over_drivers(tmp_path: Path) -> None:
     again = Driver(driver.config)
     assert drive(again.config, desk_of(again.stage())) == "max_hours"
     assert again.book.trials() == []
-    again.clock.tick(last=True)
+    again.clock.stop()
     assert set(again.book.notes("mlctl_session:")) == {"0", "1", "2"}
 
 
