@@ -17,7 +17,7 @@ from ..config import ScalingConfig
 from ..errors import InputError
 from ..training.ray_adapter import quiet_environment
 from .folder import StudyFolder
-from .interrupt import Interruption
+from .interrupt import Interruption, hangup_ignored
 from .nodes import sweep_placement_groups
 from .plan import Node, fitting
 from .protocol import TrialTask
@@ -75,13 +75,14 @@ def connected(address: str | None) -> Iterator[tuple[Node, ...]]:
             "num_cpus": len(os.sched_getaffinity(0)),
         }
     try:
-        ray.init(
-            address=target,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            runtime_env={"env_vars": ENVIRONMENT},
-            **local,
-        )
+        with hangup_ignored():
+            ray.init(
+                address=target,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env={"env_vars": ENVIRONMENT},
+                **local,
+            )
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"--address: no Ray cluster at {target!r}: {reason}") from None

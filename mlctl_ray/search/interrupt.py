@@ -43,6 +43,23 @@ class Interruption:
 
 
 @contextmanager
+def hangup_ignored() -> Iterator[None]:
+    """Let processes that are started here outlive a terminal that is closed.
+
+    A hangup goes to every process of the terminal, and Ray's own must live until the runs have
+    saved their checkpoints. Ray does the same for SIGINT itself.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@contextmanager
 def interruption() -> Iterator[Interruption]:
     """Turn SIGINT, SIGTERM and SIGHUP into requests; in other threads than the main one, none."""
     state = Interruption()

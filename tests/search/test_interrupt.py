@@ -21,7 +21,9 @@ def interrupted(place: Place, order: signal.Signals) -> tuple[int, str, list[int
     try:
         read_until(process, "trial-0001 step 10/60")
         below = descendants(process.pid)
-        os.killpg(process.pid, order)
+        # A terminal's signals reach every process of the group; SIGTERM is for the driver.
+        send = os.kill if order is signal.SIGTERM else os.killpg
+        send(process.pid, order)
         _, err = process.communicate(timeout=120)
     finally:
         kill_tree(process)
