@@ -22,6 +22,7 @@ from .confirmation import (
     confirmation_tasks,
     make_confirmation,
     read_replicate,
+    replicate_note,
 )
 from .folder import StudyFolder, only_driver
 from .interrupt import interruption
@@ -109,7 +110,7 @@ def _run(session: Session) -> StudyResult:
     if best is None:
         raise StudyFailure(_no_choice(config, ranking))
     session.publisher.set_study_tags({"mlctl.best_trial": str(best.number)})
-    replicates = _confirm(session)
+    replicates = _confirm(session, stage.spent.device_hours)
     rows = budget_rows(config, book, stage.spent, replicates)
     session.publisher.set_study_tags(budget_tag(rows, ended_by))
     model = _keep_best(session, best)
@@ -139,7 +140,7 @@ def _search(session: Session, stage: SearchStage) -> str:
     return ended_by
 
 
-def _confirm(session: Session) -> tuple[ReplicateResult, ...]:
+def _confirm(session: Session, hours_before: float) -> tuple[ReplicateResult, ...]:
     config, book = session.config, session.book
     if not config.study.confirmation.replicates:
         return ()
@@ -149,9 +150,14 @@ def _confirm(session: Session) -> tuple[ReplicateResult, ...]:
     stage = ConfirmationStage(book, tasks, session.observer)
     if stage.waiting:
         session.progress.say(f"confirmation: {stage.waiting} runs on the test split")
-        waiting = stage.waiting
-        totals = Totals("confirmation", waiting, 0, session.plan.concurrency, 0.0)
-        with session.progress.stage(lambda: totals):
+
+        def totals() -> Totals:
+            notes = [replicate_note(book, task.name) for task in tasks]
+            ended = sum(note["state"] != "running" for note in notes)
+            at_once = session.plan.concurrency
+            return Totals("confirmation", len(tasks), ended, at_once, hours_before)
+
+        with session.progress.stage(totals):
             session.run(stage, "confirmation")
     return tuple(read_replicate(task) for task in tasks)
 
