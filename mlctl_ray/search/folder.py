@@ -15,8 +15,6 @@ from ..config import StudyConfig
 from ..errors import InputError
 
 _LOCK = "driver.lock"
-METRICS_FILE = "metrics.json"
-"""What a run leaves in its folder at its end."""
 
 
 @dataclass(frozen=True, slots=True)

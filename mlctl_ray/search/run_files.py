@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from .folder import METRICS_FILE
+from ..training.record import METRICS
 
 
 def final_metrics(folder: Path) -> dict[str, float] | None:
     """The metrics of a run that came to its end; None if it has not."""
-    file = folder / METRICS_FILE
+    file = folder / METRICS
     if not file.is_file():
         return None
     metrics: dict[str, float] = json.loads(file.read_text(encoding="utf-8"))

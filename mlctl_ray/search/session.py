@@ -44,7 +44,7 @@ class Session:
     """What the stages of a study share.
 
     Attributes:
-        observers: of both stages.
+        observer: of both stages.
     """
 
     config: StudyConfig

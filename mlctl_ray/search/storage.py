@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..config import StudyConfig
 from ..errors import InputError
+from ..tracking.uri import redacted
 from .folder import StudyFolder
 from .measures import objectives
 
@@ -37,7 +38,7 @@ def open_storage(config: StudyConfig, folder: StudyFolder) -> BaseStorage:
         return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
     except (SQLAlchemyError, ImportError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        shown = url.split("@")[-1] if "@" in url else url
+        shown = redacted(url)
         raise InputError(f"study.optuna_storage: {shown!r} cannot be opened: {reason}") from None
 
 

@@ -18,7 +18,7 @@ from mlctl_ray.config import StudyConfig, validate
 from mlctl_ray.evaluation import keys
 from mlctl_ray.search.book import Book, Clock
 from mlctl_ray.search.faults import Fault
-from mlctl_ray.search.folder import METRICS_FILE, StudyFolder
+from mlctl_ray.search.folder import StudyFolder
 from mlctl_ray.search.interrupt import Interruption
 from mlctl_ray.search.measures import objectives
 from mlctl_ray.search.protocol import TrialTask, to_fault, to_pause, to_result
@@ -27,6 +27,7 @@ from mlctl_ray.search.stage import Stage
 from mlctl_ray.search.storage import make_study, repair_journal
 from mlctl_ray.search.tune_seam import Desk
 from mlctl_ray.training.fence import Fence
+from mlctl_ray.training.record import METRICS
 from mlctl_ray.training.reports import Report, append_report, read_reports
 from mlctl_ray.training.requests import request_file
 
@@ -145,7 +146,7 @@ class Run:
         self._fence.check()
         if request_file(self._folder).exists():
             return to_pause(self.done)
-        ended = self._folder / METRICS_FILE
+        ended = self._folder / METRICS
         if self.task.resume and ended.is_file():
             metrics = json.loads(ended.read_text(encoding="utf-8"))
             return to_result(Report(self.task.steps, True, metrics), self._key)

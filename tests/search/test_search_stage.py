@@ -14,11 +14,11 @@ from small_study import journal
 
 from mlctl_ray.search import attributes as names
 from mlctl_ray.search.faults import Attempts, Ending, Fault
-from mlctl_ray.search.folder import METRICS_FILE
 from mlctl_ray.search.protocol import OBJECTIVE, TrialTask, metrics_of
 from mlctl_ray.search.results import rank_trials
 from mlctl_ray.search.search_stage import SearchStage
 from mlctl_ray.search.stage import Over
+from mlctl_ray.training.record import METRICS
 
 PLAIN: dict[str, Any] = {"study.space.model.freeze_layers": {"type": "constant", "value": 0}}
 
@@ -194,7 +194,7 @@ def first_value(driver: Driver, task: TrialTask) -> float:
 def test_unseen_end_without_an_objective_is_a_failure(tmp_path: Path) -> None:
     first = Driver(simulated(tmp_path, PLAIN))
     task = begin(first.stage())
-    file = Path(task.folder) / METRICS_FILE
+    file = Path(task.folder) / METRICS
     file.write_text(json.dumps({"train/loss/total": 1.0}), encoding="utf-8")
     second = Driver(first.config)
     second.stage()
