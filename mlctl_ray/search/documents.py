@@ -19,7 +19,7 @@ from .confirmation import replicate_note
 from .folder import StudyFolder
 from .measures import objectives
 from .protocol import TrialTask
-from .results import error_of, is_feasible, pareto_front
+from .results import error_of, is_feasible, is_on_front
 from .search_stage import trial_name, trial_run
 
 ARTIFACTS = ("config.yaml", "predictions", "pairs", "error.log")
@@ -122,8 +122,8 @@ class Documents:
             tags["mlctl.feasible"] = json.dumps(is_feasible(trial))
         measured = objectives(self._config)
         if len(measured) > 1:
-            front = pareto_front(self._book.own_trials(), measured)
-            tags["mlctl.pareto"] = json.dumps(trial.number in front)
+            on_front = is_on_front(trial.number, self._book.own_trials(), measured)
+            tags["mlctl.pareto"] = json.dumps(on_front)
         return tags
 
 

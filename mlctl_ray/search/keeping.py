@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..config import StudyConfig, flatten
@@ -13,7 +13,7 @@ from ..training.export import export_model
 from ..training.run import CHECKPOINT
 from .book import Book
 from .folder import StudyFolder
-from .observer import State
+from .observer import Observer, State
 from .protocol import TrialTask
 from .results import TrialResult, rank_trials
 
@@ -30,23 +30,16 @@ def kept_numbers(ranking: Sequence[TrialResult], keep: int) -> frozenset[int]:
     return frozenset(best | front | running)
 
 
-class CheckpointKeeper:
-    """An observer that deletes checkpoints as their trials fall behind."""
+class CheckpointKeeper(Observer):
+    """An observer that deletes checkpoints as their trials fall behind.
+
+    What an earlier driver left behind is deleted at the first end.
+    """
 
     def __init__(self, book: Book, folder: StudyFolder) -> None:
         self._book = book
         self._folder = folder
-
-    def started(self, task: TrialTask) -> None:
-        """Nothing."""
-
-    def reported(
-        self, task: TrialTask, step: int, objective: float, metrics: Mapping[str, float]
-    ) -> None:
-        """Nothing."""
-
-    def retried(self, task: TrialTask, reason: str) -> None:
-        """Nothing: the run goes on from its checkpoint."""
+        self._held: set[int] | None = None
 
     def ended(self, task: TrialTask, state: State, reason: str = "") -> None:
         """Delete what is not kept; what is kept needs no optimiser any more."""
@@ -55,16 +48,17 @@ class CheckpointKeeper:
         if state == "finished":
             strip_loop_state(Path(task.folder) / CHECKPOINT)
         if task.number is not None:
-            self.sweep()
+            self._sweep(task.number)
 
-    def sweep(self) -> None:
-        """Delete the checkpoints of all trials that are not kept."""
+    def _sweep(self, ended: int) -> None:
+        """Delete the checkpoints that are not kept any more, of those that there may be."""
         config = self._book.config
         ranking = rank_trials(self._book.own_trials(), config)
         kept = kept_numbers(ranking, config.study.keep_checkpoints)
-        for trial in ranking:
-            if trial.number not in kept:
-                remove_checkpoints(self._folder.trial(trial.number) / CHECKPOINT)
+        held = {trial.number for trial in ranking} if self._held is None else self._held | {ended}
+        for number in held - kept:
+            remove_checkpoints(self._folder.trial(number) / CHECKPOINT)
+        self._held = held & kept
 
 
 def export_best(config: StudyConfig, folder: StudyFolder, best: TrialResult) -> bool:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Literal
 
 from .protocol import TrialTask
 
 State = Literal["finished", "pruned", "failed", "paused"]
 
 
-class Observer(Protocol):
-    """Who is told what happens to runs, after it was written to the book."""
+class Observer:
+    """Who is told what happens to runs, after it was written to the book; this one ignores it."""
 
     def started(self, task: TrialTask) -> None:
         """A run's execution has begun."""
@@ -28,7 +28,7 @@ class Observer(Protocol):
         """A run has ended, or paused for a later driver."""
 
 
-class Observers:
+class Observers(Observer):
     """Tells each of several observers in turn."""
 
     def __init__(self, observers: Sequence[Observer]) -> None:

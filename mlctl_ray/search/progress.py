@@ -15,14 +15,14 @@ from ..config import StudyConfig
 from ..evaluation.keys import accuracy_key
 from .board import Line, Totals, ended_line, render
 from .halving import make_rungs
-from .observer import State
+from .observer import Observer, State
 from .protocol import TrialTask
 
 _REFRESH_PER_SECOND = 2
 _ERRORS = 4
 
 
-class Progress:
+class Progress(Observer):
     """An observer that shows a study's runs."""
 
     def __init__(self, console: Console, config: StudyConfig) -> None:

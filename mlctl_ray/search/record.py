@@ -9,7 +9,7 @@ from dataclasses import asdict
 from ..config import StudyConfig, flatten, plain, to_yaml
 from ..tracking import Publisher, Tracker
 from .measures import measure_key, objectives
-from .observer import State
+from .observer import Observer, State
 from .protocol import TrialTask
 from .results import BudgetRow
 
@@ -64,7 +64,7 @@ def budget_tag(rows: Sequence[BudgetRow], ended_by: str) -> dict[str, str]:
     return {"mlctl.budget": json.dumps(held)}
 
 
-class Publishing:
+class Publishing(Observer):
     """An observer that lets the tracking store follow."""
 
     def __init__(self, publisher: Publisher) -> None:

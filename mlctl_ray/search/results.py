@@ -114,17 +114,30 @@ def rank_trials(trials: Sequence[FrozenTrial], config: StudyConfig) -> tuple[Tri
 
 def pareto_front(trials: Sequence[FrozenTrial], measured: Sequence[Objective]) -> frozenset[int]:
     """Numbers of the finished trials that keep the limits and are dominated by none of those."""
+    points = _points(trials, measured)
+    return frozenset(number for number in points if _leads(number, points))
+
+
+def is_on_front(number: int, trials: Sequence[FrozenTrial], measured: Sequence[Objective]) -> bool:
+    """Whether `pareto_front` holds one trial; cheaper than the whole front."""
+    points = _points(trials, measured)
+    return number in points and _leads(number, points)
+
+
+def _points(
+    trials: Sequence[FrozenTrial], measured: Sequence[Objective]
+) -> dict[int, tuple[float, ...]]:
+    """Objectives, more being better, of the finished trials that keep the limits."""
     signs = [1.0 if o.direction == "maximize" else -1.0 for o in measured]
-    points = {
+    return {
         trial.number: tuple(s * v for s, v in zip(signs, trial.values or (), strict=True))
         for trial in trials
         if trial.state is TrialState.COMPLETE and is_feasible(trial)
     }
-    return frozenset(
-        number
-        for number, point in points.items()
-        if not any(_dominates(other, point) for other in points.values())
-    )
+
+
+def _leads(number: int, points: Mapping[int, tuple[float, ...]]) -> bool:
+    return not any(_dominates(other, points[number]) for other in points.values())
 
 
 def is_feasible(trial: FrozenTrial) -> bool:

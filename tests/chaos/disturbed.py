@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,13 @@ import optuna
 import yaml
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from small_study import TINY, Done, alive, descendants, environment
+from ray.cluster_utils import Cluster
+from small_study import TINY, Done, alive, descendants, environment, titled
 
 from mlctl_ray.tracking import StudyReader
 
 NAME = "chaos"
+OBJECT_STORE_BYTES = 100 * 1024**2
 TIMES = ("cost/device_hours", "train/samples_per_second")
 """Metrics that no two runs share."""
 
@@ -204,15 +208,18 @@ def _title(pid: int) -> str:
 
 def trial_processes(pid: int) -> list[int]:
     """Processes below `pid` in which trials run."""
-    found = []
-    for child in descendants(pid):
-        try:
-            title = Path(f"/proc/{child}/cmdline").read_bytes()
-        except OSError:
-            continue
-        if title.startswith(b"ray::ImplicitFunc"):
-            found.append(child)
-    return found
+    return titled(pid, "ray::ImplicitFunc")
+
+
+@contextmanager
+def one_head(**options: Any) -> Iterator[Cluster]:
+    """A cluster of one machine, as processes here, to which others can be added."""
+    settings = {"object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False, **options}
+    made = Cluster(initialize_head=True, head_node_args=settings)
+    try:
+        yield made
+    finally:
+        made.shutdown()
 
 
 def _timeless(metrics: dict[str, float] | Any) -> dict[str, Any]:

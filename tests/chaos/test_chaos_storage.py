@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from disturbed import Arena, Facts
+from disturbed import Arena, Facts, one_head
 from ray.cluster_utils import Cluster
 from small_study import environment
 
@@ -61,20 +61,10 @@ def test_full_disk_ends_in_one_line_and_resume_goes_on(arena: Arena, undisturbed
 
 
 @pytest.fixture
-def head(tmp_path: Path) -> Iterator[Cluster]:
+def head() -> Iterator[Cluster]:
     """A head of one core."""
-    made = Cluster(
-        initialize_head=True,
-        head_node_args={
-            "num_cpus": 1,
-            "object_store_memory": 100 * 1024**2,
-            "include_dashboard": False,
-        },
-    )
-    try:
+    with one_head(num_cpus=1) as made:
         yield made
-    finally:
-        made.shutdown()
 
 
 @needs_mount

@@ -9,7 +9,15 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from disturbed import Arena, Driver, Facts, trial_processes, wait_gone
+from disturbed import (
+    OBJECT_STORE_BYTES,
+    Arena,
+    Driver,
+    Facts,
+    one_head,
+    trial_processes,
+    wait_gone,
+)
 from ray.cluster_utils import Cluster
 
 PROCESS_KILLS = 14
@@ -44,24 +52,13 @@ def test_killed_trial_processes_lose_and_double_nothing(arena: Arena, undisturbe
 
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
-    """A head without cores and two machines of one core each, as processes here."""
-    made = Cluster(
-        initialize_head=True,
-        head_node_args={
-            "num_cpus": 0,
-            "object_store_memory": 100 * 1024**2,
-            "_system_config": FAST_HEALTH,
-            "include_dashboard": False,
-        },
-    )
-    try:
+    """A head without cores; machines of one core are added to it."""
+    with one_head(num_cpus=0, _system_config=FAST_HEALTH) as made:
         yield made
-    finally:
-        made.shutdown()
 
 
 def _add(cluster: Cluster) -> object:
-    return cluster.add_node(num_cpus=1, object_store_memory=100 * 1024**2, wait=True)
+    return cluster.add_node(num_cpus=1, object_store_memory=OBJECT_STORE_BYTES, wait=True)
 
 
 @pytest.mark.slow

@@ -128,6 +128,19 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def titled(pid: int, title: str) -> list[int]:
+    """Processes below `pid` whose title begins so; Ray names its actors by it."""
+    found = []
+    for child in descendants(pid):
+        try:
+            shown = Path(f"/proc/{child}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if shown.startswith(title.encode()):
+            found.append(child)
+    return found
+
+
 def alive(pids: list[int]) -> list[int]:
     """Those of the processes that still run."""
     left = []

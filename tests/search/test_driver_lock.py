@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mlctl_ray.errors import InputError
-from mlctl_ray.search.folder import StudyFolder, only_driver
+from mlctl_ray.search.folder import StudyFolder, check_free, only_driver
 
 HOLD = """
 import sys, time
@@ -55,7 +55,11 @@ def test_lock_is_given_back_at_the_end_and_after_an_error(tmp_path: Path) -> Non
 
 def test_studies_do_not_hold_each_other(tmp_path: Path) -> None:
     with only_driver(StudyFolder(tmp_path / "a")), only_driver(StudyFolder(tmp_path / "b")):
-        pass
+        for name in ("a", "b"):
+            with pytest.raises(InputError, match=f"at work on '{name}'"):
+                check_free(StudyFolder(tmp_path / name))
+    for name in ("a", "b"):
+        check_free(StudyFolder(tmp_path / name))
 
 
 def test_unreadable_lock_file_is_no_obstacle_to_the_refusal(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import ray
 from optuna.trial import TrialState
-from small_study import Place, descendants, journal, kill_tree
+from small_study import Place, journal, kill_tree, titled
 from test_resume import read_until
 
 from mlctl_ray.config import StudyConfig, load_config
@@ -108,12 +108,8 @@ def test_killed_worker_is_a_loss_and_its_trial_goes_on(place: Place) -> None:
 def train_worker(driver: int) -> int:
     """The process of one worker of Ray Train below a driver."""
     for _ in range(100):
-        for pid in descendants(driver):
-            try:
-                title = Path(f"/proc/{pid}/cmdline").read_bytes()
-            except OSError:
-                continue
-            if title.startswith(b"ray::RayTrainWorker"):
-                return pid
+        found = titled(driver, "ray::RayTrainWorker")
+        if found:
+            return found[0]
         time.sleep(0.1)
     raise AssertionError("no worker of Ray Train is there")
